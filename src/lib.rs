@@ -25,11 +25,4 @@
 //! - Every limit has a name and a unit.
 //! - Links come from the configured public URL only, never from a request.
 
-pub mod config;
 pub mod crypto;
-pub mod domain;
-pub mod gateway;
-pub mod metrics;
-pub mod serve;
-pub mod store;
-pub mod web;
