@@ -20,8 +20,7 @@ use super::overlay::{Staged, WriteTx, give_back};
 use super::record::Record;
 use super::tables::{META, Table};
 use super::tx::{ReadTx, Tx as _};
-use crate::crypto::CryptoError;
-use crate::crypto::slots::{SlotFile, SlotRef};
+use crate::crypto::slots::SlotFile;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -219,22 +218,14 @@ impl Writer {
         drop(tx);
 
         for slot in &staged.erased {
-            erase(slots, slot)?;
+            // Whatever stands in it, also if it is damaged: its row, which was the slot's by its tag, is going.
+            slots.clear(slot.index)?;
         }
         if !(staged.made.is_empty() && staged.erased.is_empty()) {
             slots.sync();
         }
         transaction.commit().map_err(StoreError::database("committing"))?;
         Ok(true)
-    }
-}
-
-/// Overwrites a slot whose row is about to go. A slot that is damaged is overwritten as well: it must not keep its row
-/// from ever being destroyed.
-fn erase(slots: &SlotFile, slot: &SlotRef) -> Result<(), StoreError> {
-    match slots.erase(slot) {
-        Err(CryptoError::Damaged(_)) => Ok(slots.clear(slot.index)?),
-        result => Ok(result.map(drop)?),
     }
 }
 

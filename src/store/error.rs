@@ -105,8 +105,9 @@ impl StoreError {
         }
     }
 
-    /// Names an error of the file system by what was being done. A full disk is recognised.
-    pub(super) fn io(context: &'static str) -> impl FnOnce(io::Error) -> Self {
+    /// Names an error of the file system by what was being done: also for one that a [`BlobWriter`](super::BlobWriter)
+    /// gave as an [`io::Error`]. A full disk is recognised.
+    pub fn io(context: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| if is_full(&source) { Self::Full } else { Self::Io { context, source } }
     }
 

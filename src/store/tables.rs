@@ -1,7 +1,7 @@
 //! Every table, on one screen: how its keys are laid out, what its values are, what seals them.
 //!
-//! Keys are bytes that we encode: fixed width, big-endian, ordered as they are read. Values are records (see
-//! [`record`](super::record)) unless the line says otherwise. A *guarded* table carries a MAC under the host key on
+//! Keys are bytes that we encode: fixed width, big-endian, ordered as they are read. Values are records
+//! ([`Record`](super::Record)) unless the line says otherwise. A *guarded* table carries a MAC under the host key on
 //! every row: somebody who can write to the database cannot make a row that is believed. A *plain* table holds what is
 //! worthless to forge or is sealed by itself.
 

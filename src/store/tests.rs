@@ -14,8 +14,8 @@ const CACHE_BYTES: usize = 8 << 20;
 
 /// A data folder and its host key.
 pub(super) struct Bench {
-    dir: tempfile::TempDir,
-    host: Arc<HostKey>,
+    pub dir: tempfile::TempDir,
+    pub host: Arc<HostKey>,
 }
 
 impl Bench {
@@ -23,7 +23,7 @@ impl Bench {
         Self { dir: tempfile::tempdir().unwrap(), host: Arc::new(HostKey::generate()) }
     }
 
-    fn open(&self) -> Store {
+    pub fn open(&self) -> Store {
         Store::open(self.dir.path(), &self.host, CACHE_BYTES).unwrap()
     }
 
@@ -216,8 +216,9 @@ fn thirty_two_at_once_lose_nothing_and_disturb_nobody() {
                 start.wait();
                 for round in 0..20u8 {
                     let result = store.write(move |tx| -> Result<(), StoreError> {
-                        let count = tx.get(META, b"count")?.map_or(0, |count| count[0] as u32 * 256 + count[1] as u32);
-                        tx.put(META, b"count", vec![((count + 1) >> 8) as u8, (count + 1) as u8]);
+                        let count =
+                            tx.get(META, b"count")?.map_or(0, |count| u16::from_be_bytes(count.try_into().unwrap()));
+                        tx.put(META, b"count", (count + 1).to_be_bytes().to_vec());
                         tx.put(META, &[b'#', thread, round], vec![]);
                         if round % 5 == 4 { Err(StoreError::Full) } else { Ok(()) }
                     });
@@ -266,6 +267,17 @@ fn an_erased_slot_is_gone_for_good_and_an_old_name_of_it_harms_nobody() {
     store.write(move |tx| tx.erase_slot(old)).unwrap();
     assert!(!is_destroyed(&store, new), "a sweep that is replayed does not reach a newer slot");
     assert!(get(&store, SLOTS, &new.index.to_be_bytes()).is_some());
+}
+
+#[test]
+fn a_slot_is_overwritten_whatever_stands_in_it() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let slot = new_slot(&store);
+    let planted = SlotKey::generate();
+    store.slots().write(slot.index, &planted).unwrap();
+    store.write(move |tx| tx.erase_slot(slot)).unwrap();
+    assert!(is_destroyed(&store, SlotRef { index: slot.index, tag: planted.tag() }));
 }
 
 #[test]

@@ -146,8 +146,11 @@ fn go_on(more: bool) -> ControlFlow<()> {
     if more { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
 }
 
+/// The two ends of a range of keys.
+type Bounds<'b> = (Bound<&'b [u8]>, Bound<&'b [u8]>);
+
 /// A range as redb and [`std::collections::BTreeMap`] take it; `None` if nothing can be in it.
-pub(super) fn bounds<'b>(from: &'b [u8], to: &'b [u8]) -> Option<(Bound<&'b [u8]>, Bound<&'b [u8]>)> {
+pub(super) fn bounds<'b>(from: &'b [u8], to: &'b [u8]) -> Option<Bounds<'b>> {
     if to.is_empty() {
         Some((Bound::Included(from), Bound::Unbounded))
     } else if from < to {
