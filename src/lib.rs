@@ -26,3 +26,5 @@
 //! - Links come from the configured public URL only, never from a request.
 
 pub mod crypto;
+pub mod domain;
+pub mod store;

@@ -51,3 +51,9 @@ impl CryptoError {
         move |source| Self::Io { context, source }
     }
 }
+
+/// A mailbox secret as an `AGE-SECRET-KEY-1…` line, zeroized when dropped.
+pub fn secret_text(secret: &identity::MailboxSecret) -> zeroize::Zeroizing<String> {
+    use age_core::secrecy::ExposeSecret;
+    zeroize::Zeroizing::new(secret.to_age().expose_secret().to_owned())
+}

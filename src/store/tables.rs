@@ -52,6 +52,72 @@ tables! {
     /// The blobs in use. Key: blob id, 16 bytes. Value: a record of who has it. At start every blob without a row here
     /// is removed. Sealed by: nothing; the blob's bytes are an age file.
     BLOBS = "blobs", plain;
+
+    /// Practices. Key: practice id. Value: [`Practice`](crate::domain::practices::Practice). Sealed by: nothing.
+    PRACTICES = "practices", guarded;
+
+    /// People. Key: account id. Value: [`Account`](crate::domain::accounts::Account). Sealed by: nothing; the key
+    /// bundles in it under the password's key and the account's slot, and under the recovery identity and that slot.
+    ACCOUNTS = "accounts", guarded;
+
+    /// User names. Key: address in lower case. Value: account id, no record. Sealed by: nothing.
+    EMAILS = "emails", guarded;
+
+    /// Mailboxes. Key: mailbox id. Value: [`Mailbox`](crate::domain::accounts::Mailbox). Sealed by: nothing; the
+    /// identity of one who has not registered under the host key and a slot.
+    MAILBOXES = "mailboxes", guarded;
+
+    /// How far people who were invited have come. Key: account id. Value: a record of codes and tickets, as MACs and
+    /// hashes; a code to be read out under the host key.
+    INVITES = "invites", guarded;
+
+    /// Links of invitations. Key: SHA-256 of the token. Value: a record of whose it is. Sealed by: nothing.
+    INVITE_LINKS = "invite links", guarded;
+
+    /// Messages without their content. Key: message id. Value: [`Message`](crate::domain::messages::Message), signed by
+    /// its sender. Sealed by: nothing.
+    MESSAGES = "messages", guarded;
+
+    /// Contents. Key: message id. Value: an age file, no record: subject, text, list of files. Sealed by: its content
+    /// key, which only holdings have.
+    BODIES = "bodies", plain;
+
+    /// Copies. Key: mailbox id ‖ message id. Value: a record of the copy's slot and the content key's X25519 stanza.
+    /// Sealed by: the holder's identity and the copy's slot.
+    HOLDINGS = "holdings", plain;
+
+    /// Conversations. Key: mailbox id ‖ thread id ‖ sent (u64, ms) ‖ message id. Value: empty. Sealed by: nothing.
+    THREAD_MESSAGES = "thread messages", plain;
+
+    /// Folders, newest first. Key: mailbox id ‖ folder (u8) ‖ NOT sent (u64, ms) ‖ thread or draft id. Value: message
+    /// or draft id, no record. Sealed by: nothing.
+    FOLDERS = "folders", plain;
+
+    /// Where a thread stands in the folders. Key: mailbox id ‖ thread id. Value: a record. Sealed by: nothing.
+    FILED = "filed", plain;
+
+    /// Unread threads. Key: mailbox id. Value: a record of their number. Sealed by: nothing.
+    UNREAD = "unread", plain;
+
+    /// Drafts. Key: mailbox id ‖ draft id. Value: [`Draft`](crate::domain::drafts::Draft). Sealed by: the writer's
+    /// identity and the draft's slot.
+    DRAFTS = "drafts", plain;
+
+    /// Files of drafts. Key: draft id ‖ file id. Value: a record with name, type, size and key of the file. Sealed by:
+    /// the writer's identity and the draft's slot.
+    DRAFT_FILES = "draft files", plain;
+
+    /// What is to be destroyed when. Key: moment (u64, ms) ‖ kind (u8) ‖ id. Value: a draft's mailbox id, else empty.
+    /// Sealed by: nothing.
+    DUE = "due", plain;
+
+    /// Letters to be handed to the outside. Key: moment (u64, ms) ‖ notice id. Value: a record; a registration link's
+    /// token in it under the host key.
+    OUTBOX = "outbox", guarded;
+
+    /// The audit chain. Key: number, u64. Value: [`Entry`](crate::domain::audit::Entry), with a MAC over it and the MAC
+    /// before it. Sealed by: nothing; it holds identifiers and names of events only.
+    AUDIT = "audit", plain;
 }
 
 #[cfg(test)]

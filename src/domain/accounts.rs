@@ -1,0 +1,602 @@
+//! Accounts: who a person is, what they may do, and the keys of their mailbox.
+
+use std::str::FromStr;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::audit::{self, Event};
+use super::ids::{AccountId, MailboxId, PracticeId};
+use super::portal::{DAY, Error, Portal, Timestamp};
+use super::sessions::Member;
+use crate::crypto::identity::{Bundle, MailboxPublic, MailboxSecret};
+use crate::crypto::password::{Derived, Stretch, judge};
+use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
+use crate::crypto::{Key32, Parcel, Sealed, same};
+use crate::store::tables::{ACCOUNTS, EMAILS, MAILBOXES};
+use crate::store::{Record, Table, Tx, WriteTx};
+
+/// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3, less the angle brackets).
+pub const EMAIL_BYTES_MAX: usize = 254;
+/// Longest first or last name, in characters.
+pub const NAME_CHARS_MAX: usize = 80;
+/// Longest telephone number, in characters as typed.
+pub const PHONE_CHARS_MAX: usize = 40;
+/// Longest signature, in characters.
+pub const SIGNATURE_CHARS_MAX: usize = 2000;
+/// Wrong passwords in a row that lock an account.
+pub const WRONG_PASSWORDS_MAX: u32 = 5;
+/// Longest life of a message, in days.
+pub const EXPIRY_DAYS_MAX: u8 = 30;
+
+/// A valid e-mail address in lower case: what people sign in with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Email(String);
+
+impl Email {
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Email {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Email {
+    type Err = Error;
+
+    /// Validates as browsers do for `<input type=email>` (HTML Standard, "valid e-mail address").
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let text = text.trim().to_ascii_lowercase();
+        let bad = || Error::invalid("email", "This is not an e-mail address. It looks like name@example.org.");
+        let (local, domain) = text.split_once('@').ok_or_else(bad)?;
+        let local_ok = !local.is_empty()
+            && local.bytes().all(|b| b.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&b));
+        let label_ok = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        if local_ok && text.len() <= EMAIL_BYTES_MAX && domain.split('.').all(label_ok) {
+            Ok(Self(text))
+        } else {
+            Err(bad())
+        }
+    }
+}
+
+/// How a sender knows somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relationship {
+    /// Doctor in my practice.
+    DoctorMine,
+    /// Staff in my practice.
+    StaffMine,
+    /// Doctor in another practice.
+    DoctorOther,
+    /// Staff in another practice.
+    StaffOther,
+    /// Patient.
+    Patient,
+}
+
+impl Relationship {
+    /// All of them, as they are offered, with their names in forms.
+    pub const ALL: [(Self, &'static str, &'static str); 5] = [
+        (Self::DoctorMine, "doctor_mine", "Doctor in my practice"),
+        (Self::StaffMine, "staff_mine", "Staff in my practice"),
+        (Self::DoctorOther, "doctor_other", "Doctor in another practice"),
+        (Self::StaffOther, "staff_other", "Staff in another practice"),
+        (Self::Patient, "patient", "Patient"),
+    ];
+
+    /// The value in forms.
+    pub fn value(self) -> &'static str {
+        Self::ALL.iter().find(|(one, ..)| *one == self).map_or("", |(_, value, _)| value)
+    }
+
+    /// The words for people.
+    pub fn words(self) -> &'static str {
+        Self::ALL.iter().find(|(one, ..)| *one == self).map_or("", |(.., words)| words)
+    }
+
+    /// Whether this is somebody of the sender's own practice.
+    pub fn is_mine(self) -> bool {
+        matches!(self, Self::DoctorMine | Self::StaffMine)
+    }
+}
+
+impl FromStr for Relationship {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.iter().find(|(_, value, _)| *value == text).map(|(one, ..)| *one);
+        found.ok_or_else(|| Error::invalid("relationship", "Choose how you know this person."))
+    }
+}
+
+/// Whether the person may begin conversations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Plan {
+    /// Reads, replies, attaches, without limit.
+    Free,
+    /// Composes to anyone and invites as well.
+    Full,
+}
+
+/// Where the account stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Written to, not yet registered.
+    Invited,
+    /// Registered.
+    Active,
+    /// Signs in no more.
+    Disabled,
+}
+
+/// What a registered account signs in with, and its bundle in its two wraps.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Cost and salt.
+    pub stretch: Stretch,
+    /// Compared at sign-in.
+    #[serde(with = "crate::crypto::secret::bytes")]
+    pub verifier: [u8; 32],
+    /// The slot that both wraps need.
+    pub slot: SlotRef,
+    /// The bundle under the password's key and the slot.
+    pub by_password: Sealed,
+    /// The bundle for the practice's recovery identity, under the slot.
+    pub by_recovery: Parcel,
+    /// For administrators and User Managers: the recovery identity's secret, to their own identity, under the slot.
+    #[serde(default)]
+    pub recovery_share: Option<Parcel>,
+}
+
+/// A person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Account {
+    /// Identifier.
+    pub id: AccountId,
+    /// The person's mailbox.
+    pub mailbox: MailboxId,
+    /// User name.
+    pub email: Email,
+    /// First name; may be empty until registration.
+    pub first_name: String,
+    /// Last name; may be empty until registration.
+    pub last_name: String,
+    /// Telephone at work, as typed.
+    pub office_phone: String,
+    /// Mobile telephone, as typed.
+    pub cell_phone: String,
+    /// As chosen by who invited them; none for the first administrator.
+    pub relationship: Option<Relationship>,
+    /// The practice that they belong to; a patient belongs to none.
+    pub practice: Option<PracticeId>,
+    /// What they may begin.
+    pub plan: Plan,
+    /// Permission: User Manager.
+    pub manager: bool,
+    /// Permission: administrator.
+    pub admin: bool,
+    /// Where the account stands.
+    pub status: Status,
+    /// Who invited them.
+    pub invited_by: Option<AccountId>,
+    /// When the account came about.
+    pub created: Timestamp,
+    /// Last sign-in.
+    #[serde(default)]
+    pub last_seen: Option<Timestamp>,
+    /// IANA name of their time zone.
+    pub time_zone: String,
+    /// Put under new messages.
+    pub signature: String,
+    /// Own default expiry in days, if they chose one.
+    pub expiry_days: Option<u8>,
+    /// Version of the terms of use that they agreed to, and when.
+    #[serde(default)]
+    pub terms: Option<(String, Timestamp)>,
+    /// Wrong passwords in a row.
+    #[serde(default)]
+    pub wrong_passwords: u32,
+    /// Keys; none until registration.
+    pub credentials: Option<Credentials>,
+}
+
+impl Record for Account {
+    const TABLE: Table = ACCOUNTS;
+    const VERSION: u8 = 1;
+}
+
+impl Account {
+    /// First and last name, or the address while there is none.
+    pub fn name(&self) -> String {
+        let name = format!("{} {}", self.first_name, self.last_name);
+        if name.trim().is_empty() { self.email.to_string() } else { name.trim().to_owned() }
+    }
+
+    /// Whether five wrong passwords have locked it.
+    pub fn is_locked(&self) -> bool {
+        self.wrong_passwords >= WRONG_PASSWORDS_MAX
+    }
+}
+
+/// What owns a key and receives messages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Mailbox {
+    /// Whose it is.
+    pub owner: AccountId,
+    /// What messages are sealed to, and signatures checked with.
+    pub public: MailboxPublic,
+    /// Until its owner registers: the identity, kept by the server.
+    pub pending: Option<PendingIdentity>,
+}
+
+impl Record for Mailbox {
+    const TABLE: Table = MAILBOXES;
+    const VERSION: u8 = 1;
+}
+
+/// The identity of a mailbox whose owner has not registered: wrapped under the host key and a slot of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingIdentity {
+    /// Overwritten at registration.
+    pub slot: SlotRef,
+    /// The bundle.
+    pub secret: Sealed,
+}
+
+/// Reads an account that must be there.
+pub(super) fn account(tx: &impl Tx, id: AccountId) -> Result<Account, Error> {
+    tx.record::<Account>(id.bytes())?.ok_or(Error::NotFound)
+}
+
+/// Reads a mailbox that must be there.
+pub(super) fn mailbox(tx: &impl Tx, id: MailboxId) -> Result<Mailbox, Error> {
+    tx.record::<Mailbox>(id.bytes())?.ok_or(Error::NotFound)
+}
+
+/// The account with this address.
+pub(super) fn by_email(tx: &impl Tx, email: &Email) -> Result<Option<Account>, Error> {
+    match tx.get(EMAILS, email.as_str().as_bytes())? {
+        Some(id) => Ok(Some(account(tx, AccountId::from_key(&id).ok_or(Error::NotFound)?)?)),
+        None => Ok(None),
+    }
+}
+
+/// Writes an account.
+pub(super) fn put(tx: &mut WriteTx<'_>, account: &Account) -> Result<(), Error> {
+    Ok(tx.put_record(account.id.bytes(), account)?)
+}
+
+/// Writes an account that is new, with its address.
+pub(super) fn add(tx: &mut WriteTx<'_>, account: &Account) -> Result<(), Error> {
+    tx.put(EMAILS, account.email.as_str().as_bytes(), account.id.bytes().to_vec());
+    put(tx, account)
+}
+
+/// Keys of an account that are ready to be written: everything slow or random is done outside the transaction.
+pub(super) struct NewKeys {
+    pub public: MailboxPublic,
+    slot: SlotKey,
+    stretch: Stretch,
+    verifier: Key32,
+    by_password: Sealed,
+    by_recovery: Parcel,
+    recovery_share: Option<Parcel>,
+}
+
+impl NewKeys {
+    /// Seals `bundle` for the account `id` under a fresh slot.
+    pub(super) fn seal(
+        id: AccountId,
+        bundle: &Bundle,
+        (stretch, derived): (Stretch, &Derived),
+        recovery: &MailboxPublic,
+        recovery_secret: Option<&MailboxSecret>,
+    ) -> Result<Self, Error> {
+        let slot = SlotKey::generate();
+        let share = recovery_secret.map(|secret| seal_share(secret, &bundle.public(), &slot, id)).transpose()?;
+        Ok(Self {
+            public: bundle.public(),
+            by_password: bundle.seal(&password_key(derived, &slot, id), id.bytes())?,
+            by_recovery: Parcel::seal(bundle.to_plain()?.as_bytes(), recovery, &slot, &recovery_context(id))?,
+            recovery_share: share,
+            stretch,
+            verifier: derived.verifier.clone(),
+            slot,
+        })
+    }
+
+    /// Gives the account these keys; its old slot, if any, is overwritten, so the old password opens nothing.
+    pub(super) fn give(self, tx: &mut WriteTx<'_>, account: &mut Account) -> Result<(), Error> {
+        let slot = tx.new_slot(&self.slot)?;
+        if let Some(old) = &account.credentials {
+            tx.erase_slot(old.slot)?;
+        }
+        account.credentials = Some(Credentials {
+            stretch: self.stretch,
+            verifier: *self.verifier.expose(),
+            slot,
+            by_password: self.by_password,
+            by_recovery: self.by_recovery,
+            recovery_share: self.recovery_share,
+        });
+        Ok(())
+    }
+}
+
+fn password_key(derived: &Derived, slot: &SlotKey, id: AccountId) -> Key32 {
+    slot.with(&derived.key, "sealpost account bundle v1", id.bytes())
+}
+
+fn recovery_context(id: AccountId) -> Vec<u8> {
+    [b"recovery".as_slice(), id.bytes()].concat()
+}
+
+/// Seals the recovery identity's secret to one who may recover others.
+pub(super) fn seal_share(
+    secret: &MailboxSecret,
+    to: &MailboxPublic,
+    slot: &SlotKey,
+    id: AccountId,
+) -> Result<Parcel, Error> {
+    use crate::crypto::secret_text;
+    Ok(Parcel::seal(secret_text(secret).as_bytes(), to, slot, &share_context(id))?)
+}
+
+fn share_context(id: AccountId) -> Vec<u8> {
+    [b"recovery share".as_slice(), id.bytes()].concat()
+}
+
+impl Credentials {
+    /// The bundle, with what the password gave.
+    pub(super) fn open(&self, slots: &SlotFile, derived: &Derived, id: AccountId) -> Result<Bundle, Error> {
+        let slot = slots.read(&self.slot)?;
+        Ok(Bundle::open(&password_key(derived, &slot, id), id.bytes(), &self.by_password)?)
+    }
+
+    /// The bundle, with the recovery identity.
+    pub(super) fn recover(&self, slots: &SlotFile, recovery: &MailboxSecret, id: AccountId) -> Result<Bundle, Error> {
+        let slot = slots.read(&self.slot)?;
+        Ok(Bundle::from_plain(&self.by_recovery.open(recovery, &slot, &recovery_context(id))?)?)
+    }
+
+    /// The recovery identity's secret, for one to whom it was sealed.
+    pub(super) fn open_share(&self, slots: &SlotFile, bundle: &Bundle, id: AccountId) -> Result<MailboxSecret, Error> {
+        let share = self.recovery_share.as_ref().ok_or(Error::Denied)?;
+        let plain = share.open(bundle.secret(), &slots.read(&self.slot)?, &share_context(id))?;
+        Ok(std::str::from_utf8(plain.as_bytes()).map_err(Error::internal)?.parse()?)
+    }
+
+    /// Whether what a password gave is right.
+    pub(super) fn matches(&self, derived: &Derived) -> bool {
+        same(&self.verifier, derived.verifier.expose())
+    }
+}
+
+/// A line of text from a form: trimmed, without control characters, not too long.
+pub(super) fn line(field: &'static str, text: &str, chars_max: usize) -> Result<String, Error> {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.chars().count() > chars_max {
+        return Err(Error::invalid(field, format!("This is too long: {chars_max} characters at most.")));
+    }
+    Ok(text)
+}
+
+/// A line that may not be empty.
+pub(super) fn required(
+    field: &'static str,
+    text: &str,
+    chars_max: usize,
+    missing: &'static str,
+) -> Result<String, Error> {
+    let text = line(field, text, chars_max)?;
+    if text.is_empty() { Err(Error::invalid(field, missing)) } else { Ok(text) }
+}
+
+/// Names and phones as typed into a form.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    /// First name.
+    pub first_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// Telephone at work.
+    pub office_phone: String,
+    /// Mobile telephone.
+    pub cell_phone: String,
+}
+
+impl Details {
+    /// Checks lengths and characters.
+    pub(super) fn checked(&self) -> Result<Self, Error> {
+        let phone = |field, text: &str| {
+            let text = line(field, text, PHONE_CHARS_MAX)?;
+            let ok = text.chars().all(|c| c.is_ascii_digit() || " +-()./x".contains(c));
+            if ok { Ok(text) } else { Err(Error::invalid(field, "A phone number has digits, spaces and + - ( ) only.")) }
+        };
+        Ok(Self {
+            first_name: line("first_name", &self.first_name, NAME_CHARS_MAX)?,
+            last_name: line("last_name", &self.last_name, NAME_CHARS_MAX)?,
+            office_phone: phone("office_phone", &self.office_phone)?,
+            cell_phone: phone("cell_phone", &self.cell_phone)?,
+        })
+    }
+
+    /// Demands a name as well.
+    pub(super) fn complete(&self) -> Result<Self, Error> {
+        let checked = self.checked()?;
+        if checked.first_name.is_empty() {
+            return Err(Error::invalid("first_name", "Please enter your first name."));
+        }
+        if checked.last_name.is_empty() {
+            return Err(Error::invalid("last_name", "Please enter your last name."));
+        }
+        Ok(checked)
+    }
+
+    /// Puts them into the account.
+    pub(super) fn put(self, account: &mut Account) {
+        account.first_name = self.first_name;
+        account.last_name = self.last_name;
+        account.office_phone = self.office_phone;
+        account.cell_phone = self.cell_phone;
+    }
+}
+
+/// A number of days that a message may live.
+pub(super) fn expiry_days(field: &'static str, days: u8) -> Result<u8, Error> {
+    if (1..=EXPIRY_DAYS_MAX).contains(&days) {
+        Ok(days)
+    } else {
+        Err(Error::invalid(field, format!("Choose between 1 and {EXPIRY_DAYS_MAX} days.")))
+    }
+}
+
+/// The profile form.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Names and phones.
+    pub details: Details,
+    /// IANA time zone.
+    pub time_zone: String,
+    /// Signature.
+    pub signature: String,
+    /// Default expiry in days.
+    pub expiry_days: Option<u8>,
+}
+
+impl Portal {
+    /// The signed-in person's account.
+    pub fn own_account(&self, member: &Member) -> Result<Account, Error> {
+        self.store.read(|tx| account(tx, member.account()))
+    }
+
+    /// Changes the signed-in person's profile.
+    pub fn change_profile(&self, member: &Member, profile: Profile) -> Result<(), Error> {
+        let details = profile.details.complete()?;
+        let days = profile.expiry_days.map(|days| expiry_days("expires", days)).transpose()?;
+        jiff::tz::TimeZone::get(&profile.time_zone)
+            .map_err(|_| Error::invalid("time_zone", "Choose a time zone from the list."))?;
+        if profile.signature.chars().count() > SIGNATURE_CHARS_MAX {
+            return Err(Error::invalid("signature", "This is too long: 2,000 characters at most."));
+        }
+        let id = member.account();
+        self.store.write(move |tx| {
+            let mut account = account(tx, id)?;
+            details.put(&mut account);
+            account.time_zone = profile.time_zone;
+            account.signature = profile.signature.trim_end().replace("\r\n", "\n");
+            account.expiry_days = days;
+            put(tx, &account)
+        })
+    }
+
+    /// Changes the password: a fresh slot, the old one overwritten, every other session ended.
+    pub fn change_password(&self, member: &Member, current: &SecretString, new: &SecretString) -> Result<(), Error> {
+        let me = self.own_account(member)?;
+        let bundle = self.prove_password(&me, current)?;
+        self.judge_password("password", new, &me, &[])?;
+        let keys = self.new_keys(&me, &bundle, new)?;
+        let (id, now, audit) = (me.id, self.now(), self.host.audit_key());
+        self.store.write(move |tx| {
+            let mut account = account(tx, id)?;
+            keys.give(tx, &mut account)?;
+            put(tx, &account)?;
+            audit::note(tx, &audit, now, Some(id), Event::PasswordChanged, id)
+        })?;
+        self.sessions.end_others(id, member.session());
+        Ok(())
+    }
+
+    /// The signed-in person's identity as a file for the `age` command, against the password.
+    pub fn export_key(&self, member: &Member, current: &SecretString) -> Result<Vec<u8>, Error> {
+        let me = self.own_account(member)?;
+        let bundle = self.prove_password(&me, current)?;
+        let (id, now, audit) = (me.id, self.now(), self.host.audit_key());
+        self.store.write(move |tx| audit::note(tx, &audit, now, Some(id), Event::KeyExported, id))?;
+        Ok(format!(
+            "# Sealpost key of {}\n# public key: {}\n{}\n",
+            me.email,
+            bundle.public().recipient(),
+            *crate::crypto::secret_text(bundle.secret())
+        )
+        .into_bytes())
+    }
+
+    /// The bundle, if `password` is the account's.
+    fn prove_password(&self, account: &Account, password: &SecretString) -> Result<Bundle, Error> {
+        let credentials = account.credentials.as_ref().ok_or(Error::Denied)?;
+        let derived = self.hasher.derive(password, &credentials.stretch)?;
+        if !credentials.matches(&derived) {
+            return Err(Error::invalid("current_password", "This is not your current password."));
+        }
+        credentials.open(self.store.slots(), &derived, account.id)
+    }
+
+    /// Refuses a password that is too easy to guess for somebody who knows this person and their practice.
+    pub(super) fn judge_password(
+        &self,
+        field: &'static str,
+        password: &SecretString,
+        account: &Account,
+        context: &[&str],
+    ) -> Result<(), Error> {
+        use secrecy::ExposeSecret;
+        let practice = self.store.read(|tx| super::practices::host(tx))?.map(|host| host.name).unwrap_or_default();
+        let known = [account.email.as_str(), &account.first_name, &account.last_name, &practice];
+        let judgement = judge(password.expose_secret(), &[&known, context].concat());
+        if judgement.ok { Ok(()) } else { Err(Error::invalid(field, judgement.text)) }
+    }
+
+    /// Seals `bundle` for the account under a new password; passes a share of the recovery secret on, if it has one.
+    pub(super) fn new_keys(&self, me: &Account, bundle: &Bundle, new: &SecretString) -> Result<NewKeys, Error> {
+        let host = self.store.read(|tx| super::practices::host(tx))?.ok_or(Error::Conflict)?;
+        let share = me.credentials.as_ref().filter(|credentials| credentials.recovery_share.is_some());
+        let share = share.map(|credentials| credentials.open_share(self.store.slots(), bundle, me.id)).transpose()?;
+        let stretch = self.hasher.stretch();
+        let derived = self.hasher.derive(new, &stretch)?;
+        NewKeys::seal(me.id, bundle, (stretch, &derived), &host.recovery, share.as_ref())
+    }
+}
+
+/// The moment that is `days` after `from`.
+pub(super) fn days_after(from: Timestamp, days: u8) -> Timestamp {
+    from.plus(i64::from(days) * DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_that_browsers_accept() {
+        for good in ["a@b", "Ann.Lee+x@Example.ORG ", "o'neil@x-y.example", "1@2.3"] {
+            assert_eq!(good.parse::<Email>().unwrap().as_str(), good.trim().to_lowercase());
+        }
+        for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@-b", "a@b-.c", "a@b..c", "é@b.c", "a@b\r\nBcc: c@d", "\"a\"@b.c"] {
+            assert!(bad.parse::<Email>().is_err(), "{bad:?}");
+        }
+        assert!(format!("{}@b.c", "a".repeat(260)).parse::<Email>().is_err());
+    }
+
+    #[test]
+    fn a_line_keeps_no_control_characters() {
+        assert_eq!(line("x", " a\r\nBcc:\tb\u{0} ", 80).unwrap(), "a Bcc: b");
+        assert!(line("x", &"a".repeat(81), 80).is_err());
+    }
+}

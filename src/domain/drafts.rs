@@ -1,0 +1,363 @@
+//! Drafts: what is being written, sealed to its writer under a slot of its own.
+//!
+//! To seal needs no secret, so a form that arrives after its writer was signed out for idleness is kept too. A draft
+//! carries a revision: who saves from an older one is told that another tab was faster.
+
+use serde::{Deserialize, Serialize};
+
+use super::accounts::{self, EXPIRY_DAYS_MAX};
+use super::expiry::{self, Due};
+use super::folders;
+use super::ids::{AccountId, FileId, MailboxId, MessageId, key};
+use super::messages::{FileInfo, Message};
+use super::portal::{Error, Portal, Timestamp};
+use super::sessions::Member;
+use crate::crypto::identity::MailboxPublic;
+use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
+use crate::crypto::{CryptoError, Parcel};
+use crate::store::tables::{BLOBS, DRAFTS, DRAFT_FILES};
+use crate::store::{BlobId, Direction, Record, Table, Tx, WriteTx};
+
+/// Longest subject, in characters.
+pub const SUBJECT_CHARS_MAX: usize = 200;
+/// Longest text, in characters.
+pub const BODY_CHARS_MAX: usize = 200_000;
+/// Longest list of addresses, in characters as typed.
+pub const TO_CHARS_MAX: usize = 30_000;
+/// Files of one message.
+pub const FILES_MAX: usize = 200;
+/// Bytes of all files of one message: 100 MB as practices count them.
+pub const SEND_BYTES_MAX: u64 = 100 * 1024 * 1024;
+/// Drafts of one person.
+pub const DRAFTS_MAX: usize = 500;
+
+/// What stands outside a draft's seal. Key: mailbox ‖ draft.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Draft {
+    /// Overwriting it destroys the draft.
+    pub(super) slot: SlotRef,
+    /// The text, sealed to the writer.
+    text: Parcel,
+    /// Counts the savings.
+    pub revision: u64,
+    /// Last saving.
+    pub changed: Timestamp,
+}
+
+impl Record for Draft {
+    const TABLE: Table = DRAFTS;
+    const VERSION: u8 = 1;
+}
+
+/// A file of a draft. Key: draft ‖ file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DraftFile {
+    pub blob: BlobId,
+    pub bytes: u64,
+    info: Parcel,
+}
+
+impl Record for DraftFile {
+    const TABLE: Table = DRAFT_FILES;
+    const VERSION: u8 = 1;
+}
+
+/// Who has a blob. Key: blob.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct BlobRow {
+    /// The draft that it was uploaded to, which is also the message that it became part of.
+    pub owner: MessageId,
+}
+
+impl Record for BlobRow {
+    const TABLE: Table = BLOBS;
+    const VERSION: u8 = 1;
+}
+
+/// The form of a message as it was left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DraftText {
+    /// Addresses as typed.
+    pub to: String,
+    /// Value of the relationship field.
+    pub relationship: String,
+    /// For a new address.
+    pub first_name: String,
+    /// For a new address.
+    pub last_name: String,
+    /// For a new address.
+    pub office_phone: String,
+    /// For a new address.
+    pub cell_phone: String,
+    /// Subject.
+    pub subject: String,
+    /// Text.
+    pub body: String,
+    /// Value of the expiry field.
+    pub expires: String,
+    /// The message that this answers.
+    pub reply_to: Option<MessageId>,
+    /// Whether the answer goes to everybody.
+    pub reply_all: bool,
+}
+
+impl DraftText {
+    fn check(&self) -> Result<(), Error> {
+        let long = |field, text: &str, max: usize| {
+            if text.chars().count() > max {
+                return Err(Error::invalid(field, format!("This is too long: {max} characters at most.")));
+            }
+            Ok(())
+        };
+        long("subject", &self.subject, SUBJECT_CHARS_MAX)?;
+        long("body", &self.body, BODY_CHARS_MAX)?;
+        long("to", &self.to, TO_CHARS_MAX)?;
+        for small in [&self.relationship, &self.first_name, &self.last_name, &self.office_phone, &self.cell_phone] {
+            long("relationship", small, accounts::NAME_CHARS_MAX)?;
+        }
+        long("expires", &self.expires, 40)
+    }
+}
+
+pub(super) fn draft_key(mailbox: MailboxId, draft: MessageId) -> Vec<u8> {
+    key(&[mailbox.bytes(), draft.bytes()])
+}
+
+pub(super) fn file_key(draft: MessageId, file: FileId) -> Vec<u8> {
+    key(&[draft.bytes(), file.bytes()])
+}
+
+fn context(mailbox: MailboxId, draft: MessageId) -> Vec<u8> {
+    key(&[b"draft", mailbox.bytes(), draft.bytes()])
+}
+
+fn file_context(mailbox: MailboxId, draft: MessageId, file: FileId) -> Vec<u8> {
+    key(&[b"draft file", mailbox.bytes(), draft.bytes(), file.bytes()])
+}
+
+/// Reads and opens a draft.
+pub(super) fn open(tx: &impl Tx, slots: &SlotFile, member: &Member, id: MessageId) -> Result<(Draft, DraftText), Error> {
+    let draft = tx.record::<Draft>(&draft_key(member.mailbox(), id))?.ok_or(Error::NotFound)?;
+    let slot = slots.read(&draft.slot)?;
+    let plain = draft.text.open(member.bundle().secret(), &slot, &context(member.mailbox(), id))?;
+    let text = rmp_serde::from_slice(plain.as_bytes()).map_err(Error::internal)?;
+    Ok((draft, text))
+}
+
+/// The files of a draft, in the order in which they came.
+pub(super) fn open_files(
+    tx: &impl Tx,
+    slots: &SlotFile,
+    member: &Member,
+    draft: &Draft,
+    id: MessageId,
+) -> Result<Vec<FileInfo>, Error> {
+    let slot = slots.read(&draft.slot)?;
+    let mut files = Vec::new();
+    for (row, file) in tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, FILES_MAX)? {
+        let file_id = row.last_chunk::<16>().map(|id| FileId::from_bytes(*id)).ok_or(Error::NotFound)?;
+        let plain = file.info.open(member.bundle().secret(), &slot, &file_context(member.mailbox(), id, file_id))?;
+        files.push(rmp_serde::from_slice(plain.as_bytes()).map_err(Error::internal)?);
+    }
+    Ok(files)
+}
+
+/// How many files a draft has.
+pub(super) fn files_count(tx: &impl Tx, id: MessageId) -> Result<usize, Error> {
+    Ok(tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, FILES_MAX)?.len())
+}
+
+/// Bytes and number of a draft's files.
+pub(super) fn files_sum(tx: &impl Tx, id: MessageId) -> Result<(u64, usize), Error> {
+    let files = tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, FILES_MAX)?;
+    Ok((files.iter().map(|(_, file)| file.bytes).sum(), files.len()))
+}
+
+/// Forgets a draft: overwrites its slot and removes its rows. Its files' blobs go too, unless a message took them.
+pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: MessageId, keep_blobs: bool) -> Result<(), Error> {
+    let Some(draft) = tx.record::<Draft>(&draft_key(mailbox, id))? else { return Ok(()) };
+    tx.erase_slot(draft.slot)?;
+    tx.delete_record::<Draft>(&draft_key(mailbox, id));
+    for (row, file) in tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, usize::MAX)? {
+        tx.delete_record::<DraftFile>(&row);
+        if !keep_blobs {
+            tx.forget_blob(file.blob);
+        }
+    }
+    expiry::undue(tx, Due::Draft, draft_end(draft.changed), id);
+    folders::file_draft(tx, mailbox, id, Some(draft.changed), None);
+    Ok(())
+}
+
+/// When a draft that was last changed at `changed` is destroyed.
+fn draft_end(changed: Timestamp) -> Timestamp {
+    accounts::days_after(changed, EXPIRY_DAYS_MAX)
+}
+
+/// A draft as its writer opens it again.
+#[derive(Debug)]
+pub struct DraftView {
+    /// Identifier.
+    pub id: MessageId,
+    /// Revision.
+    pub revision: u64,
+    /// Text.
+    pub text: DraftText,
+    /// Files.
+    pub files: Vec<FileInfo>,
+}
+
+/// Whose draft it is: a signed-in person's, or one's whose session has just ended.
+struct Writer {
+    mailbox: MailboxId,
+    public: MailboxPublic,
+}
+
+impl Portal {
+    /// Opens a draft.
+    pub fn draft(&self, member: &Member, id: MessageId) -> Result<DraftView, Error> {
+        self.store.read(|tx| {
+            let (draft, text) = open(tx, self.store.slots(), member, id)?;
+            let files = open_files(tx, self.store.slots(), member, &draft, id)?;
+            Ok(DraftView { id, revision: draft.revision, text, files })
+        })
+    }
+
+    /// Saves a draft; the new revision.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when `based_on` is not its latest revision (`None` saves all the same);
+    /// [`Error::Expired`] when it has been sent.
+    pub fn save_draft(&self, member: &Member, id: MessageId, based_on: Option<u64>, text: &DraftText) -> Result<u64, Error> {
+        self.save(self.writer(member.account())?, id, based_on, text)
+    }
+
+    /// Saves what somebody was writing when their session ended for idleness.
+    pub fn save_draft_of_ended_session(&self, token: &str, id: MessageId, text: &DraftText) -> Result<(), Error> {
+        let writer = self.writer(self.whose_session(token)?)?;
+        self.save(writer, id, None, text).map(|_| ())
+    }
+
+    /// Makes sure that there is a draft to which files can be added.
+    pub(super) fn touch_draft(&self, member: &Member, id: MessageId) -> Result<(), Error> {
+        let exists = self.store.read(|tx| Ok::<_, Error>(tx.has(DRAFTS, &draft_key(member.mailbox(), id))?))?;
+        if exists {
+            return Ok(());
+        }
+        match self.save(self.writer(member.account())?, id, Some(0), &DraftText::default()) {
+            // Another request was faster: all the better.
+            Ok(_) | Err(Error::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn writer(&self, account: AccountId) -> Result<Writer, Error> {
+        self.store.read(|tx| {
+            let mailbox = accounts::account(tx, account)?.mailbox;
+            Ok(Writer { mailbox, public: accounts::mailbox(tx, mailbox)?.public })
+        })
+    }
+
+    fn save(&self, writer: Writer, id: MessageId, based_on: Option<u64>, text: &DraftText) -> Result<u64, Error> {
+        text.check()?;
+        let plain = rmp_serde::to_vec_named(text).map(crate::crypto::Plain::new).map_err(Error::internal)?;
+        let Writer { mailbox, public } = writer;
+        let row = draft_key(mailbox, id);
+        let old = self.store.read(|tx| Ok::<_, Error>(tx.record::<Draft>(&row)?))?;
+        let (slot, fresh) = match &old {
+            Some(draft) => (self.store.slots().read(&draft.slot)?, false),
+            None => (SlotKey::generate(), true),
+        };
+        let parcel = Parcel::seal(plain.as_bytes(), &public, &slot, &context(mailbox, id))?;
+        let now = self.now();
+        self.store.write(move |tx| {
+            let current = tx.record::<Draft>(&row)?;
+            if tx.record::<Message>(id.bytes())?.is_some() {
+                return Err(Error::Expired);
+            }
+            let stale = match (&current, based_on) {
+                (Some(draft), Some(revision)) => draft.revision != revision,
+                (Some(_), None) => fresh,
+                (None, _) => !fresh,
+            };
+            if stale {
+                return Err(Error::Conflict);
+            }
+            let was = current.as_ref().map(|draft| draft.changed);
+            let (slot, revision) = match current {
+                Some(draft) => (draft.slot, draft.revision + 1),
+                None => {
+                    let mine = tx.records_under::<Draft>(mailbox.bytes(), Direction::Forward, DRAFTS_MAX)?;
+                    if mine.len() >= DRAFTS_MAX {
+                        let message = format!("You have {DRAFTS_MAX} drafts. Send or discard one before you begin another.");
+                        return Err(Error::invalid("form", message));
+                    }
+                    (tx.new_slot(&slot)?, 1)
+                }
+            };
+            tx.put_record(&row, &Draft { slot, text: parcel, revision, changed: now })?;
+            if let Some(was) = was {
+                expiry::undue(tx, Due::Draft, draft_end(was), id);
+            }
+            expiry::due(tx, Due::Draft, draft_end(now), id, mailbox.bytes());
+            folders::file_draft(tx, mailbox, id, was, Some(now));
+            Ok(revision)
+        })
+    }
+
+    /// Destroys a draft and its files.
+    pub fn discard_draft(&self, member: &Member, id: MessageId) -> Result<(), Error> {
+        self.uploads.abort_draft(member.mailbox(), id);
+        let mailbox = member.mailbox();
+        self.store.write(move |tx| forget(tx, mailbox, id, false))
+    }
+
+    /// Adds a file whose bytes are sealed and durable.
+    pub(super) fn add_file(&self, member: &Member, id: MessageId, info: &FileInfo) -> Result<(), Error> {
+        let plain = rmp_serde::to_vec_named(info).map(crate::crypto::Plain::new).map_err(Error::internal)?;
+        let mailbox = member.mailbox();
+        let draft = self.store.read(|tx| tx.record::<Draft>(&draft_key(mailbox, id)).map_err(Error::from))?;
+        let draft = draft.ok_or(Error::NotFound)?;
+        let slot = match self.store.slots().read(&draft.slot) {
+            Err(CryptoError::Destroyed) => return Err(Error::NotFound),
+            other => other?,
+        };
+        let public = member.bundle().public();
+        let sealed = Parcel::seal(plain.as_bytes(), &public, &slot, &file_context(mailbox, id, info.id))?;
+        let (file, blob, bytes) = (info.id, info.blob, info.bytes);
+        self.store.write(move |tx| {
+            let current = tx.record::<Draft>(&draft_key(mailbox, id))?.ok_or(Error::NotFound)?;
+            if current.slot != draft.slot {
+                return Err(Error::NotFound);
+            }
+            let (sum, count) = files_sum(tx, id)?;
+            if sum + bytes > SEND_BYTES_MAX || count >= FILES_MAX {
+                return Err(too_large());
+            }
+            tx.put_record(&file_key(id, file), &DraftFile { blob, bytes, info: sealed })?;
+            tx.put_record(blob.as_bytes(), &BlobRow { owner: id })?;
+            Ok(())
+        })
+    }
+
+    /// Removes a file from a draft and destroys it.
+    pub fn remove_file(&self, member: &Member, id: MessageId, file: FileId) -> Result<(), Error> {
+        let mailbox = member.mailbox();
+        self.store.write(move |tx| {
+            tx.record::<Draft>(&draft_key(mailbox, id))?.ok_or(Error::NotFound)?;
+            let row = file_key(id, file);
+            let found = tx.record::<DraftFile>(&row)?.ok_or(Error::NotFound)?;
+            tx.delete_record::<DraftFile>(&row);
+            tx.forget_blob(found.blob);
+            Ok(())
+        })
+    }
+}
+
+/// More bytes or files than one message can have.
+pub(super) fn too_large() -> Error {
+    Error::invalid(
+        "files",
+        "One message carries at most 100 MB and 200 files. Your text and the other files are still here.",
+    )
+}

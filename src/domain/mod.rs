@@ -1,0 +1,28 @@
+//! The rules of Sealpost: every operation that somebody can ask for, without pages and without the outside.
+//!
+//! An operation is a method of [`Portal`], in the file of its noun. It checks its input, does everything slow or random,
+//! and then runs one transaction of the store: the change, its audit entry, its outbox rows and its expiry key commit
+//! together or not at all. Who may ask is shown by a capability ([`sessions::Member`], [`sessions::Manager`],
+//! [`sessions::Admin`]).
+
+pub mod accounts;
+pub mod audit;
+mod clock;
+pub mod drafts;
+pub mod expiry;
+pub mod files;
+pub mod folders;
+pub mod ids;
+pub mod invites;
+pub mod messages;
+pub mod notices;
+pub mod people;
+pub mod portal;
+pub mod practices;
+pub mod send;
+pub mod sessions;
+pub mod threads;
+mod upkeep;
+pub mod uploads;
+
+pub use portal::{Clock, Error, Options, Portal, Timestamp, Wake};

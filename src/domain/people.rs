@@ -1,0 +1,163 @@
+//! People: what a User Manager sees and does.
+
+use super::accounts::{self, Account, Details, Email, Plan, Relationship, Status};
+use super::audit::{self, Event};
+use super::ids::AccountId;
+use super::invites::ReadOut;
+use super::portal::{Error, Portal};
+use super::sessions::Manager;
+use crate::store::tables::EMAILS;
+use crate::store::{Direction, Tx, WriteTx};
+
+/// People that the page shows.
+const PEOPLE_MAX: usize = 5000;
+
+/// A person on the people page.
+#[derive(Debug)]
+pub struct PersonView {
+    /// The account.
+    pub account: Account,
+    /// Name of who invited them.
+    pub invited_by: Option<String>,
+    /// The code to read out to them.
+    pub code: Option<ReadOut>,
+    /// Whether they asked for a new link.
+    pub asks: bool,
+}
+
+/// What a User Manager may correct.
+#[derive(Clone, Debug)]
+pub struct Correction {
+    /// Names and phones.
+    pub details: Details,
+    /// Address.
+    pub email: String,
+    /// Value of the relationship field; empty leaves it.
+    pub relationship: String,
+    /// Whether they may begin conversations.
+    pub full_plan: bool,
+    /// Whether they are a User Manager. Only an administrator changes this.
+    pub manager: bool,
+}
+
+impl Portal {
+    /// Everybody, by name.
+    pub fn people(&self, manager: &Manager) -> Result<Vec<PersonView>, Error> {
+        self.store.read(|tx| {
+            let mut people = Vec::new();
+            for (_, account) in tx.records::<Account>(&[], &[], Direction::Forward, PEOPLE_MAX)? {
+                let inviter = account.invited_by.map(|id| accounts::account(tx, id)).transpose()?;
+                let code = self.code_to_read_out(tx, manager.member(), &account)?;
+                let asks = super::invites::has_asked(tx, account.id)?;
+                people.push(PersonView { invited_by: inviter.map(|inviter| inviter.name()), code, asks, account });
+            }
+            people.sort_by_key(|person| person.account.name().to_lowercase());
+            Ok(people)
+        })
+    }
+
+    /// One person.
+    pub fn person(&self, _manager: &Manager, id: AccountId) -> Result<Account, Error> {
+        self.store.read(|tx| accounts::account(tx, id))
+    }
+
+    /// Corrects a person. The address of somebody who has registered stays: they prove a new one themselves.
+    pub fn correct(&self, manager: &Manager, id: AccountId, form: Correction) -> Result<(), Error> {
+        let details = form.details.checked()?;
+        let email: Email = form.email.parse()?;
+        let relationship = match form.relationship.as_str() {
+            "" => None,
+            value => Some(value.parse::<Relationship>()?),
+        };
+        let (by, may_promote) = (manager.member().account(), manager.member().admin().is_ok());
+        let (now, audit) = (self.now(), self.host.audit_key());
+        self.store.write(move |tx| {
+            let mut account = accounts::account(tx, id)?;
+            if email != account.email {
+                readdress(tx, &mut account, email)?;
+            }
+            details.put(&mut account);
+            account.relationship = relationship.or(account.relationship);
+            account.plan = if form.full_plan || account.admin { Plan::Full } else { Plan::Free };
+            if may_promote && !account.admin {
+                account.manager = form.manager;
+            }
+            accounts::put(tx, &account)?;
+            audit::note(tx, &audit, now, Some(by), Event::AccountCorrected, id)
+        })
+    }
+
+    /// Unlocks an account after wrong passwords.
+    pub fn unlock(&self, manager: &Manager, id: AccountId) -> Result<(), Error> {
+        self.change_account(Some(manager.member().account()), id, Event::AccountUnlocked, |account| {
+            account.wrong_passwords = 0;
+            Ok(())
+        })
+    }
+
+    /// Disables an account: its sessions end, and it signs in no more.
+    pub fn disable(&self, manager: &Manager, id: AccountId) -> Result<(), Error> {
+        let by = manager.member().account();
+        self.change_account(Some(by), id, Event::AccountDisabled, move |account| {
+            if account.id == by || account.admin {
+                return Err(Error::invalid("form", "Your own account and administrators cannot be disabled here."));
+            }
+            account.status = Status::Disabled;
+            Ok(())
+        })?;
+        self.sessions.end_all(id);
+        Ok(())
+    }
+
+    /// Enables a disabled account again.
+    pub fn enable(&self, manager: &Manager, id: AccountId) -> Result<(), Error> {
+        self.change_account(Some(manager.member().account()), id, Event::AccountEnabled, |account| {
+            if account.status == Status::Disabled {
+                account.status = if account.credentials.is_some() { Status::Active } else { Status::Invited };
+            }
+            Ok(())
+        })
+    }
+
+    /// Unlocks by address, for whoever has the server's shell.
+    pub fn unlock_by_email(&self, email: &str) -> Result<(), Error> {
+        let email: Email = email.parse()?;
+        let account = self.store.read(|tx| accounts::by_email(tx, &email))?.ok_or(Error::NotFound)?;
+        self.change_account(None, account.id, Event::AccountUnlocked, |account| {
+            account.wrong_passwords = 0;
+            Ok(())
+        })
+    }
+
+    fn change_account(
+        &self,
+        by: Option<AccountId>,
+        id: AccountId,
+        event: Event,
+        change: impl FnOnce(&mut Account) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (now, audit) = (self.now(), self.host.audit_key());
+        self.store.write(move |tx| {
+            let mut account = accounts::account(tx, id)?;
+            change(&mut account)?;
+            accounts::put(tx, &account)?;
+            audit::note(tx, &audit, now, by, event, id)
+        })
+    }
+}
+
+fn readdress(tx: &mut WriteTx<'_>, account: &mut Account, email: Email) -> Result<(), Error> {
+    if account.status != Status::Invited {
+        let message = "This person has registered with this address. Only they can change it.";
+        return Err(Error::invalid("email", message));
+    }
+    if accounts::by_email(tx, &email)?.is_some() {
+        return Err(Error::invalid("email", "Somebody else has this address already."));
+    }
+    tx.delete(EMAILS, account.email.as_str().as_bytes());
+    tx.put(EMAILS, email.as_str().as_bytes(), account.id.bytes().to_vec());
+    // What was sent to the wrong address must open nothing for whoever reads mail there.
+    super::invites::void_links(tx, account.id)?;
+    account.email = email;
+    Ok(())
+}

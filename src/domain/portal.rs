@@ -1,0 +1,225 @@
+//! The portal: the open parts that every operation needs, and the one seam between asynchronous and blocking code.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::sessions::Sessions;
+use super::uploads::Uploads;
+use crate::crypto::host::HostKey;
+use crate::crypto::password::PasswordHasher;
+use crate::crypto::{CryptoError, Key32};
+use crate::store::{Store, StoreError};
+
+/// Milliseconds of one second, minute, hour, day.
+pub const SECOND: i64 = 1000;
+/// See [`SECOND`].
+pub const MINUTE: i64 = 60 * SECOND;
+/// See [`SECOND`].
+pub const HOUR: i64 = 60 * MINUTE;
+/// See [`SECOND`].
+pub const DAY: i64 = 24 * HOUR;
+
+/// A moment: milliseconds since 1970-01-01 00:00 UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// This moment and `millis` more.
+    pub fn plus(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// Milliseconds from `earlier` to this moment; negative if it is later.
+    pub fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// As eight bytes that sort as moments do.
+    pub(super) fn ascending(self) -> [u8; 8] {
+        u64::try_from(self.0).unwrap_or_default().to_be_bytes()
+    }
+
+    /// As eight bytes that sort newest first.
+    pub(super) fn descending(self) -> [u8; 8] {
+        (!u64::try_from(self.0).unwrap_or_default()).to_be_bytes()
+    }
+}
+
+/// Tells the time. Tests turn their own.
+pub trait Clock: Send + Sync + 'static {
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+
+    /// Milliseconds since the machine booted, sleep included (`CLOCK_BOOTTIME`): nobody sets this one.
+    fn since_boot(&self) -> i64;
+}
+
+/// What an operation answers when it does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is nothing here, or it is somebody else's: the same answer for both.
+    #[error("not found")]
+    NotFound,
+    /// The person may not do this.
+    #[error("not allowed")]
+    Denied,
+    /// A field is not right.
+    #[error("{field}: {message}")]
+    Invalid {
+        /// Name of the form field.
+        field: &'static str,
+        /// A sentence for the person.
+        message: String,
+    },
+    /// Something changed in the meantime.
+    #[error("changed in the meantime")]
+    Conflict,
+    /// The session, link or code is over.
+    #[error("over")]
+    Expired,
+    /// Too often or too much at once.
+    #[error("too many requests")]
+    Limited {
+        /// Seconds until it is worth trying again.
+        retry_after: u64,
+    },
+    /// Something broke here. Logged once, where it is turned into an answer; the person sees a reference number.
+    #[error("{cause}")]
+    Internal {
+        /// What broke, for the log. Never content, addresses or secrets.
+        cause: String,
+    },
+}
+
+impl Error {
+    /// A field that is not right.
+    pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { field, message: message.into() }
+    }
+
+    /// Something broke.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        Self::Internal { cause: cause.to_string() }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Crypto(error) => error.into(),
+            other => Self::Internal { cause: chain(&other) },
+        }
+    }
+}
+
+impl From<CryptoError> for Error {
+    fn from(error: CryptoError) -> Self {
+        match error {
+            CryptoError::Destroyed => Self::Expired,
+            CryptoError::Busy => Self::Limited { retry_after: 5 },
+            other => Self::Internal { cause: chain(&other) },
+        }
+    }
+}
+
+/// An error with everything that caused it, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// What the boot configuration decides about the rules.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where people reach this installation, without a slash at the end. Every link begins with it.
+    pub public_url: String,
+    /// Whether a mail server is configured; without one, notices stay on the outbox page.
+    pub sends_mail: bool,
+    /// Whether the server listens on loopback only, so that the outbox page may be shown.
+    pub loopback: bool,
+    /// Memory of a password's derivation in KiB.
+    pub password_memory_kib: u32,
+    /// Passes of a password's derivation.
+    pub password_passes: u32,
+}
+
+/// The open portal. Its operations are methods, each in the file of its noun.
+pub struct Portal {
+    pub(super) store: Store,
+    pub(super) host: Arc<HostKey>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) hasher: PasswordHasher,
+    pub(super) sessions: Sessions,
+    pub(super) uploads: Uploads,
+    pub(super) options: Options,
+    pub(super) setup_token: Key32,
+    /// Called after a change that a loop should look at: an earlier expiry, a new notice.
+    pub(super) wake: Wake,
+}
+
+/// Tells the loops that there is something to do.
+#[derive(Clone, Default)]
+pub struct Wake(pub Arc<tokio::sync::Notify>);
+
+impl std::fmt::Debug for Portal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Portal")
+    }
+}
+
+impl Portal {
+    /// Opens the portal on an open store.
+    pub fn open(store: Store, host: Arc<HostKey>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Self>, Error> {
+        let hasher = PasswordHasher::new(&host, options.password_memory_kib, options.password_passes);
+        let portal = Self {
+            store,
+            host,
+            clock,
+            hasher,
+            sessions: Sessions::default(),
+            uploads: Uploads::default(),
+            options,
+            setup_token: Key32::generate(),
+            wake: Wake::default(),
+        };
+        Ok(Arc::new(portal))
+    }
+
+    /// Runs a blocking operation for an asynchronous caller.
+    ///
+    /// # Errors
+    /// Those of the operation; [`Error::Internal`] if it panicked.
+    pub async fn run<T, F>(self: &Arc<Self>, operation: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    {
+        let portal = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || operation(&portal)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::internal("an operation panicked")),
+        }
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What the boot configuration decided.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Wakes the loops.
+    pub fn wake(&self) -> &Wake {
+        &self.wake
+    }
+}

@@ -1,0 +1,378 @@
+//! Sessions and capabilities: who is signed in, and the proof of it that other operations demand.
+//!
+//! A session lives in memory. The server keeps a hash of the cookie's token to find it by, and the person's key bundle
+//! sealed under the token and a secret of this run of the program: neither a copy of the disk nor of the memory of a
+//! later run opens it. [`Member`], [`Manager`] and [`Admin`] have private fields and are made only here.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use data_encoding::BASE64URL_NOPAD;
+use secrecy::SecretString;
+
+use super::accounts::{self, Account, Email, Plan, Status, WRONG_PASSWORDS_MAX};
+use super::audit::{self, Event};
+use super::ids::{AccountId, MailboxId};
+use super::portal::{DAY, Error, HOUR, MINUTE, Portal, Timestamp};
+use crate::crypto::identity::Bundle;
+use crate::crypto::secret::sha256;
+use crate::crypto::{Key32, Sealed};
+
+/// Longest life of a session, in milliseconds.
+pub const SESSION_LIFE_MAX: i64 = 10 * HOUR;
+/// How long an idle session is remembered, without its keys, so that what was being written can be saved as a draft.
+const REMEMBERED: i64 = DAY;
+/// Sessions of one person; the oldest ends when one more begins.
+const SESSIONS_MAX: usize = 20;
+/// What a person sees when address or password is wrong, or the account is locked: the same for all.
+const REFUSED: &str = "The e-mail address or the password is not right. After five wrong passwords an account is \
+                       locked; the practice can unlock it.";
+
+/// Names a session without opening it: a hash of its token.
+pub type SessionId = [u8; 32];
+
+/// Every session of this run.
+pub struct Sessions {
+    boot: Key32,
+    open: Mutex<HashMap<SessionId, Session>>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { boot: Key32::generate(), open: Mutex::default() }
+    }
+}
+
+struct Session {
+    account: AccountId,
+    /// The bundle; gone once the session is over.
+    wrap: Option<Sealed>,
+    started: Timestamp,
+    seen: Timestamp,
+    agent: String,
+    flash: Option<Flash>,
+}
+
+/// A sentence for the next page that the person sees.
+#[derive(Clone, Debug)]
+pub struct Flash {
+    /// Whether something went well.
+    pub ok: bool,
+    /// The sentence.
+    pub text: String,
+}
+
+/// A session as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    /// When it began.
+    pub started: Timestamp,
+    /// Its last request.
+    pub seen: Timestamp,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    /// What the browser calls itself.
+    pub agent: String,
+}
+
+impl Sessions {
+    fn open(&self) -> MutexGuard<'_, HashMap<SessionId, Session>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self, token: &[u8]) -> Key32 {
+        self.boot.derive("sealpost session v1", token)
+    }
+
+    fn begin(&self, account: AccountId, bundle: &Bundle, now: Timestamp, agent: String) -> Result<String, Error> {
+        let token = crate::crypto::random::<32>();
+        let wrap = Some(bundle.seal(&self.key(&token), account.bytes())?);
+        let mut open = self.open();
+        while open.values().filter(|session| session.account == account).count() >= SESSIONS_MAX {
+            let own = open.iter().filter(|(_, session)| session.account == account);
+            let Some(oldest) = own.min_by_key(|(_, session)| session.seen).map(|(id, _)| *id) else { break };
+            open.remove(&oldest);
+        }
+        open.insert(lookup(&token), Session { account, wrap, started: now, seen: now, agent, flash: None });
+        Ok(BASE64URL_NOPAD.encode(&token))
+    }
+
+    /// Ends every session of a person but one.
+    pub(super) fn end_others(&self, account: AccountId, keep: SessionId) {
+        self.open().retain(|id, session| session.account != account || *id == keep);
+    }
+
+    /// Ends every session of a person.
+    pub(super) fn end_all(&self, account: AccountId) {
+        self.open().retain(|_, session| session.account != account);
+    }
+}
+
+fn lookup(token: &[u8]) -> SessionId {
+    sha256(&[b"sealpost session lookup v1", token])
+}
+
+fn parse(token: &str) -> Result<[u8; 32], Error> {
+    let bytes = BASE64URL_NOPAD.decode(token.as_bytes()).map_err(|_| Error::NotFound)?;
+    bytes.try_into().map_err(|_| Error::NotFound)
+}
+
+/// Proof that a request comes from a signed-in person, with the keys of their mailbox for its duration.
+#[derive(Clone, Debug)]
+pub struct Member {
+    account: AccountId,
+    mailbox: MailboxId,
+    bundle: Bundle,
+    session: SessionId,
+    plan: Plan,
+    manager: bool,
+    admin: bool,
+    idle_millis: i64,
+    kit_missing: bool,
+}
+
+impl Member {
+    /// Who it is.
+    pub fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// Their mailbox.
+    pub fn mailbox(&self) -> MailboxId {
+        self.mailbox
+    }
+
+    /// Which session it is.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Whether they may begin conversations.
+    pub fn can_compose(&self) -> bool {
+        self.plan == Plan::Full
+    }
+
+    /// Milliseconds without a request that end the session.
+    pub fn idle_millis(&self) -> i64 {
+        self.idle_millis
+    }
+
+    /// Whether this administrator has still to print the recovery kit.
+    pub fn kit_missing(&self) -> bool {
+        self.admin && self.kit_missing
+    }
+
+    /// Proof that they are a User Manager.
+    pub fn manager(&self) -> Result<Manager, Error> {
+        if self.manager { Ok(Manager(self.clone())) } else { Err(Error::Denied) }
+    }
+
+    /// Proof that they are an administrator.
+    pub fn admin(&self) -> Result<Admin, Error> {
+        if self.admin { Ok(Admin(self.clone())) } else { Err(Error::Denied) }
+    }
+
+    pub(super) fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+}
+
+/// Proof that a request comes from a User Manager.
+#[derive(Clone, Debug)]
+pub struct Manager(Member);
+
+impl Manager {
+    /// The person.
+    pub fn member(&self) -> &Member {
+        &self.0
+    }
+}
+
+/// Proof that a request comes from an administrator.
+#[derive(Clone, Debug)]
+pub struct Admin(Member);
+
+impl Admin {
+    /// The person.
+    pub fn member(&self) -> &Member {
+        &self.0
+    }
+}
+
+impl Portal {
+    /// Signs somebody in; the token for their cookie.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] on the whole form, in the same words whether the address, the password or the account is the
+    /// reason, and after the same work.
+    pub fn sign_in(&self, email: &str, password: &SecretString, agent: &str) -> Result<String, Error> {
+        let refused = || Error::invalid("form", REFUSED);
+        let account = match email.parse::<Email>() {
+            Ok(email) => self.store.read(|tx| accounts::by_email(tx, &email))?,
+            Err(_) => None,
+        };
+        let known = account.filter(|account| account.status == Status::Active);
+        let Some((account, credentials)) = known.and_then(|a| a.credentials.clone().map(|c| (a, c))) else {
+            self.hasher.pretend(password)?;
+            return Err(refused());
+        };
+        let derived = self.hasher.derive(password, &credentials.stretch)?;
+        let right = credentials.matches(&derived);
+        let account = self.count_sign_in(account.id, right)?;
+        if !right {
+            return Err(refused());
+        }
+        if account.is_locked() {
+            return Err(Error::invalid("form", "This account is locked. Ask the practice to unlock it."));
+        }
+        let bundle = credentials.open(self.store.slots(), &derived, account.id)?;
+        if self.hasher.is_outdated(&credentials.stretch) {
+            self.stretch_anew(&account, &bundle, password)?;
+        }
+        self.begin_session(account.id, &bundle, agent)
+    }
+
+    /// Begins a session for somebody who has just proved who they are.
+    pub(super) fn begin_session(&self, id: AccountId, bundle: &Bundle, agent: &str) -> Result<String, Error> {
+        let agent = agent.chars().filter(|c| !c.is_control()).take(200).collect();
+        self.sessions.begin(id, bundle, self.now(), agent)
+    }
+
+    /// Counts a right or wrong password; the account as it stands afterwards. A locked account stays locked.
+    fn count_sign_in(&self, id: AccountId, right: bool) -> Result<Account, Error> {
+        let (now, audit) = (self.now(), self.host.audit_key());
+        self.store.write(move |tx| {
+            let mut account = accounts::account(tx, id)?;
+            if account.is_locked() {
+                audit::note(tx, &audit, now, None, Event::SignInFailed, id)?;
+                return Ok(account);
+            }
+            if right {
+                account.wrong_passwords = 0;
+                account.last_seen = Some(now);
+                audit::note(tx, &audit, now, Some(id), Event::SignedIn, id)?;
+            } else {
+                account.wrong_passwords += 1;
+                audit::note(tx, &audit, now, None, Event::SignInFailed, id)?;
+                if account.wrong_passwords == WRONG_PASSWORDS_MAX {
+                    audit::note(tx, &audit, now, None, Event::AccountLocked, id)?;
+                }
+            }
+            accounts::put(tx, &account)?;
+            Ok::<_, Error>(account)
+        })
+    }
+
+    /// Stretches a right password again after the cost has been raised.
+    fn stretch_anew(&self, account: &Account, bundle: &Bundle, password: &SecretString) -> Result<(), Error> {
+        let keys = self.new_keys(account, bundle, password)?;
+        let id = account.id;
+        self.store.write(move |tx| {
+            let mut account = accounts::account(tx, id)?;
+            keys.give(tx, &mut account)?;
+            accounts::put(tx, &account)
+        })
+    }
+
+    /// The person behind a session's token; counts as a sign of life.
+    ///
+    /// # Errors
+    /// [`Error::Expired`] when the session was idle too long or is too old; [`Error::NotFound`] when there is none.
+    pub fn member(&self, token: &str) -> Result<Member, Error> {
+        let token = parse(token)?;
+        let (id, now) = (lookup(&token), self.now());
+        let account_id = self.sessions.open().get(&id).map(|session| session.account).ok_or(Error::NotFound)?;
+        let (account, host) = self.store.read(|tx| {
+            Ok::<_, Error>((accounts::account(tx, account_id)?, super::practices::host(tx)?.ok_or(Error::NotFound)?))
+        })?;
+        if account.status != Status::Active {
+            self.sessions.end_all(account_id);
+            return Err(Error::NotFound);
+        }
+        let idle_millis = i64::from(host.idle_minutes) * MINUTE;
+        let wrap = {
+            let mut open = self.sessions.open();
+            let session = open.get_mut(&id).ok_or(Error::NotFound)?;
+            if now.since(session.seen) > idle_millis || now.since(session.started) > SESSION_LIFE_MAX {
+                session.wrap = None;
+            }
+            let wrap = session.wrap.clone().ok_or(Error::Expired)?;
+            session.seen = now;
+            wrap
+        };
+        let bundle = Bundle::open(&self.sessions.key(&token), account_id.bytes(), &wrap)?;
+        Ok(Member {
+            account: account.id,
+            mailbox: account.mailbox,
+            bundle,
+            session: id,
+            plan: account.plan,
+            manager: account.manager,
+            admin: account.admin,
+            idle_millis,
+            kit_missing: !host.kit_confirmed,
+        })
+    }
+
+    /// Whose session a token was, also when it is over: enough to save what they were writing, not to read anything.
+    pub(super) fn whose_session(&self, token: &str) -> Result<AccountId, Error> {
+        let id = lookup(&parse(token)?);
+        self.sessions.open().get(&id).map(|session| session.account).ok_or(Error::NotFound)
+    }
+
+    /// Ends a session.
+    pub fn sign_out(&self, token: &str) {
+        if let Ok(token) = parse(token) {
+            self.sessions.open().remove(&lookup(&token));
+        }
+    }
+
+    /// The person's sessions that are not over, newest first.
+    pub fn sessions_of(&self, member: &Member) -> Vec<SessionView> {
+        let open = self.sessions.open();
+        let own = open.iter().filter(|(_, session)| session.account == member.account && session.wrap.is_some());
+        let mut views: Vec<SessionView> = own
+            .map(|(id, session)| SessionView {
+                started: session.started,
+                seen: session.seen,
+                current: *id == member.session,
+                agent: session.agent.clone(),
+            })
+            .collect();
+        views.sort_by_key(|view| std::cmp::Reverse(view.seen));
+        views
+    }
+
+    /// Ends the person's other sessions.
+    pub fn end_other_sessions(&self, member: &Member) -> Result<(), Error> {
+        self.sessions.end_others(member.account, member.session);
+        let (id, now, audit) = (member.account, self.now(), self.host.audit_key());
+        self.store.write(move |tx| audit::note(tx, &audit, now, Some(id), Event::SessionsEnded, id))
+    }
+
+    /// Leaves a sentence for the next page.
+    pub fn set_flash(&self, member: &Member, ok: bool, text: impl Into<String>) {
+        if let Some(session) = self.sessions.open().get_mut(&member.session) {
+            session.flash = Some(Flash { ok, text: text.into() });
+        }
+    }
+
+    /// Takes the sentence that was left.
+    pub fn take_flash(&self, member: &Member) -> Option<Flash> {
+        self.sessions.open().get_mut(&member.session).and_then(|session| session.flash.take())
+    }
+
+    /// Forgets the keys of sessions that are over, and later the sessions. For upkeep and the sweep.
+    pub fn tidy_sessions(&self) -> Result<(), Error> {
+        let (_, most, _) = super::practices::IDLE_MINUTES;
+        let idle = self.practice()?.map_or(most, |practice| practice.idle_minutes);
+        let (now, idle) = (self.now(), i64::from(idle) * MINUTE);
+        self.sessions.open().retain(|_, session| {
+            if now.since(session.seen) > idle || now.since(session.started) > SESSION_LIFE_MAX {
+                session.wrap = None;
+            }
+            now.since(session.seen) < REMEMBERED
+        });
+        Ok(())
+    }
+}

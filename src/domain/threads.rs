@@ -1,0 +1,122 @@
+//! A conversation as one of its holders sees it.
+
+use super::accounts;
+use super::audit::{self, Event};
+use super::folders;
+use super::ids::{MessageId, ThreadId};
+use super::invites::{self, ReadOut};
+use super::messages::{self, Content, Correspondent, Holder, Message, Opened};
+use super::portal::{Error, Portal, Timestamp};
+use super::sessions::Member;
+use crate::store::Tx;
+
+/// A conversation.
+#[derive(Debug)]
+pub struct ThreadView {
+    /// Identifier.
+    pub id: ThreadId,
+    /// Its messages, oldest first.
+    pub messages: Vec<MessageView>,
+}
+
+/// A message in its conversation.
+#[derive(Debug)]
+pub struct MessageView {
+    /// What stands outside the seal.
+    pub message: Message,
+    /// What stands inside.
+    pub opened: Opened,
+    /// Who sent it.
+    pub from: Correspondent,
+    /// Whom to.
+    pub to: Vec<RecipientView>,
+    /// Whether the reader sent it.
+    pub mine: bool,
+    /// Whether this is the first time that the reader sees it.
+    pub unread: bool,
+}
+
+/// A recipient, as the sender or a fellow recipient sees them.
+#[derive(Debug)]
+pub struct RecipientView {
+    /// Who.
+    pub who: Correspondent,
+    /// What became of their copy.
+    pub holder: Holder,
+    /// The code to read out to them, for those who may.
+    pub code: Option<ReadOut>,
+    /// Whether they asked for a new link.
+    pub asks: bool,
+}
+
+impl MessageView {
+    /// The content, unless it is destroyed or damaged.
+    pub fn content(&self) -> Option<&Content> {
+        match &self.opened {
+            Opened::Content(content) => Some(content),
+            _ => None,
+        }
+    }
+}
+
+impl Portal {
+    /// A conversation, all that its reader may see of it. What is shown for the first time is recorded as opened.
+    pub fn thread(&self, member: &Member, id: ThreadId) -> Result<ThreadView, Error> {
+        let now = self.now();
+        let view = self.store.read(|tx| {
+            let mut views = Vec::new();
+            for message in messages::of_thread(tx, member.mailbox(), id)? {
+                views.push(self.message_view(tx, member, message.id, now)?);
+            }
+            Ok::<_, Error>(ThreadView { id, messages: views })
+        })?;
+        if view.messages.is_empty() {
+            return Err(Error::NotFound);
+        }
+        self.record_opened(member, &view, now)?;
+        Ok(view)
+    }
+
+    /// The thread of a message that the reader holds or held.
+    pub fn thread_of(&self, member: &Member, id: MessageId) -> Result<ThreadId, Error> {
+        let message = self.store.read(|tx| messages::message(tx, id))?;
+        message.holder(member.mailbox()).map(|_| message.thread).ok_or(Error::NotFound)
+    }
+
+    fn message_view(&self, tx: &impl Tx, member: &Member, id: MessageId, now: Timestamp) -> Result<MessageView, Error> {
+        let (message, opened) = messages::open(tx, self.store.slots(), member, id, now)?;
+        let mut to = Vec::new();
+        for holder in message.recipients() {
+            let who = messages::correspondent(tx, holder.mailbox)?;
+            let (mut code, mut asks) = (None, false);
+            if !who.registered {
+                let account = accounts::account(tx, who.account)?;
+                code = self.code_to_read_out(tx, member, &account)?;
+                asks = account.invited_by == Some(member.account()) && invites::has_asked(tx, account.id)?;
+            }
+            to.push(RecipientView { who, holder: holder.clone(), code, asks });
+        }
+        let mine = message.sender == member.mailbox();
+        let unread = message.holder(member.mailbox()).is_some_and(|holder| holder.opened.is_none());
+        Ok(MessageView { from: messages::correspondent(tx, message.sender)?, message, opened, to, mine, unread })
+    }
+
+    fn record_opened(&self, member: &Member, view: &ThreadView, now: Timestamp) -> Result<(), Error> {
+        let new = view.messages.iter().filter(|view| view.unread && view.content().is_some());
+        let new: Vec<MessageId> = new.map(|view| view.message.id).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let (mailbox, account, thread, audit) = (member.mailbox(), member.account(), view.id, self.host.audit_key());
+        self.store.write(move |tx| {
+            for id in new {
+                let mut message = messages::message(tx, id)?;
+                let Some(holder) = message.holder_mut(mailbox).filter(|holder| holder.opened.is_none()) else { continue };
+                holder.opened = Some(now);
+                messages::put(tx, &message)?;
+                audit::note(tx, &audit, now, Some(account), Event::MessageOpened, id)?;
+            }
+            folders::refile(tx, mailbox, thread)
+        })
+    }
+}

@@ -1,0 +1,267 @@
+//! Uploads on their way: sealed while they arrive, resumable while the server runs.
+//!
+//! The state of a seal cannot be written down without its key, so an upload that the server's end interrupts begins
+//! anew; one that a broken connection interrupts goes on where it stopped. At no moment does a byte of a file stand on
+//! the disk in the clear.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::drafts::{self, FILES_MAX, SEND_BYTES_MAX, too_large};
+use super::ids::{FileId, MailboxId, MessageId};
+use super::messages::FileInfo;
+use super::portal::{Error, HOUR, Portal, Timestamp};
+use super::sessions::Member;
+use crate::crypto::ContentKey;
+use crate::crypto::seal::ContentWriter;
+use crate::store::BlobWriter;
+
+/// Longest file name, in bytes of UTF-8.
+pub const FILE_NAME_BYTES_MAX: usize = 255;
+/// How long an upload may rest before it is given up, in milliseconds.
+pub const UPLOAD_REST_MAX: i64 = HOUR;
+/// Uploads on their way in the whole installation.
+pub const UPLOADS_MAX: usize = 400;
+
+/// Every upload on its way.
+#[derive(Default)]
+pub struct Uploads(Mutex<HashMap<FileId, Upload>>);
+
+struct Upload {
+    mailbox: MailboxId,
+    draft: MessageId,
+    name: String,
+    /// Bytes announced; as many as the limit leaves when they were not.
+    total: u64,
+    offset: u64,
+    touched: Timestamp,
+    /// Where the bytes go; taken out while a request is writing.
+    sealing: Option<Sealing>,
+}
+
+struct Sealing {
+    writer: ContentWriter<BlobWriter>,
+    key: ContentKey,
+}
+
+/// How far an upload has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes received.
+    pub offset: u64,
+    /// Bytes announced.
+    pub total: u64,
+}
+
+impl Uploads {
+    fn open(&self) -> MutexGuard<'_, HashMap<FileId, Upload>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives up everything on its way to a draft.
+    pub(super) fn abort_draft(&self, mailbox: MailboxId, draft: MessageId) {
+        self.open().retain(|_, upload| upload.mailbox != mailbox || upload.draft != draft);
+    }
+
+    /// Gives up what has rested too long.
+    pub(super) fn tidy(&self, now: Timestamp) {
+        self.open().retain(|_, upload| upload.sealing.is_none() || now.since(upload.touched) < UPLOAD_REST_MAX);
+    }
+}
+
+/// A name that is safe to keep and to offer for download: no path, no control or direction characters, not too long.
+pub fn clean_file_name(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut clean: String = last.chars().filter(|c| !c.is_control() && !is_direction_mark(*c)).collect();
+    clean = clean.trim().trim_matches('\u{feff}').to_owned();
+    while clean.len() > FILE_NAME_BYTES_MAX {
+        // The ending says what it is, so the middle is shortened.
+        let stem_end = clean.rfind('.').filter(|dot| *dot > 0 && clean.len() - dot <= 16).unwrap_or(clean.len());
+        let Some((at, _)) = clean.get(..stem_end).and_then(|stem| stem.char_indices().next_back()) else { break };
+        clean.remove(at);
+    }
+    if clean.is_empty() || clean.chars().all(|c| c == '.') { "file".to_owned() } else { clean }
+}
+
+/// Characters that turn the direction of writing and so disguise a name's ending (Unicode UAX #9).
+fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The right to write to an upload, until it is dropped: nobody else can write meanwhile.
+pub struct UploadLease {
+    portal: Arc<Portal>,
+    id: FileId,
+    progress: Progress,
+    sealing: Option<Sealing>,
+}
+
+impl std::fmt::Debug for UploadLease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UploadLease({}, {:?})", self.id, self.progress)
+    }
+}
+
+impl UploadLease {
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Seals bytes. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] on `files` when there are more than announced; [`Error::Internal`] when the disk refuses:
+    /// the upload is lost then, its draft is not.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let length = bytes.len() as u64;
+        if self.progress.offset + length > self.progress.total {
+            return Err(too_large());
+        }
+        let sealing = self.sealing.as_mut().ok_or(Error::NotFound)?;
+        if let Err(error) = sealing.writer.write_all(bytes) {
+            // A seal that was interrupted in the middle of a chunk cannot go on.
+            self.sealing = None;
+            return Err(Error::internal(format!("writing an upload: {error}")));
+        }
+        self.progress.offset += length;
+        Ok(())
+    }
+}
+
+impl Drop for UploadLease {
+    fn drop(&mut self) {
+        let now = self.portal.now();
+        let mut open = self.portal.uploads.open();
+        match (self.sealing.take(), open.get_mut(&self.id)) {
+            (Some(sealing), Some(upload)) => {
+                upload.sealing = Some(sealing);
+                upload.offset = self.progress.offset;
+                upload.touched = now;
+            }
+            (None, Some(_)) => {
+                open.remove(&self.id);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Portal {
+    /// Begins an upload to a draft, which comes about if there is none. `total` is its size in bytes, if it is known.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] on `files` when it would be too much; [`Error::Limited`] when too many are on their way.
+    pub fn begin_upload(&self, member: &Member, draft: MessageId, name: &str, total: Option<u64>) -> Result<FileId, Error> {
+        self.touch_draft(member, draft)?;
+        let now = self.now();
+        self.uploads.tidy(now);
+        let (sum, count) = self.store.read(|tx| drafts::files_sum(tx, draft))?;
+        let id = FileId::generate();
+        let mailbox = member.mailbox();
+        let blob = self.store.blobs().create()?;
+        let (writer, key) = ContentWriter::new(blob)?;
+        let mut open = self.uploads.open();
+        let siblings = open.values().filter(|upload| upload.mailbox == mailbox && upload.draft == draft);
+        let (others, on_their_way) = siblings.fold((0, 0), |(sum, n), upload| (sum + upload.total, n + 1));
+        let left = SEND_BYTES_MAX.saturating_sub(sum).saturating_sub(others);
+        if total.is_some_and(|total| total > left) || count + on_their_way >= FILES_MAX {
+            return Err(too_large());
+        }
+        if open.len() >= UPLOADS_MAX {
+            return Err(Error::Limited { retry_after: 30 });
+        }
+        let upload = Upload {
+            mailbox,
+            draft,
+            name: clean_file_name(name),
+            total: total.unwrap_or(left),
+            offset: 0,
+            touched: now,
+            sealing: Some(Sealing { writer, key }),
+        };
+        open.insert(id, upload);
+        Ok(id)
+    }
+
+    /// How far an upload has come.
+    pub fn upload_progress(&self, member: &Member, id: FileId) -> Result<Progress, Error> {
+        let open = self.uploads.open();
+        let upload = open.get(&id).filter(|upload| upload.mailbox == member.mailbox()).ok_or(Error::NotFound)?;
+        Ok(Progress { offset: upload.offset, total: upload.total })
+    }
+
+    /// Takes an upload to write to it.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another request is writing.
+    pub fn lease_upload(self: &Arc<Self>, member: &Member, id: FileId) -> Result<UploadLease, Error> {
+        let mut open = self.uploads.open();
+        let upload = open.get_mut(&id).filter(|upload| upload.mailbox == member.mailbox()).ok_or(Error::NotFound)?;
+        let sealing = Some(upload.sealing.take().ok_or(Error::Conflict)?);
+        let progress = Progress { offset: upload.offset, total: upload.total };
+        Ok(UploadLease { portal: Arc::clone(self), id, progress, sealing })
+    }
+
+    /// Ends an upload: its bytes become durable and it joins the draft's files.
+    pub fn finish_upload(&self, member: &Member, mut lease: UploadLease) -> Result<FileInfo, Error> {
+        let upload = self.uploads.open().remove(&lease.id).ok_or(Error::NotFound)?;
+        let Sealing { writer, key } = lease.sealing.take().ok_or(Error::NotFound)?;
+        let (blob, digest) = writer.finish().map_err(|error| Error::internal(format!("ending an upload: {error}")))?;
+        let (blob, _) = blob.finish()?;
+        let info = FileInfo {
+            id: lease.id,
+            mime: mime_guess::from_path(&upload.name).first_or_octet_stream().essence_str().to_owned(),
+            name: upload.name,
+            bytes: lease.progress.offset,
+            blob,
+            digest,
+            key: *key.expose(),
+        };
+        if let Err(error) = self.add_file(member, upload.draft, &info) {
+            self.store.blobs().remove(blob)?;
+            return Err(error);
+        }
+        Ok(info)
+    }
+
+    /// Gives up an upload.
+    pub fn abort_upload(&self, member: &Member, id: FileId) -> Result<(), Error> {
+        let mut open = self.uploads.open();
+        open.get(&id).filter(|upload| upload.mailbox == member.mailbox()).ok_or(Error::NotFound)?;
+        open.remove(&id);
+        Ok(())
+    }
+
+    /// Whether something is still on its way to a draft.
+    pub fn uploads_under_way(&self, member: &Member, draft: MessageId) -> usize {
+        let open = self.uploads.open();
+        open.values().filter(|upload| upload.mailbox == member.mailbox() && upload.draft == draft).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_keep_their_script_and_lose_their_tricks() {
+        for (name, clean) in [
+            ("x-ray.png", "x-ray.png"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\Users\\a\\röntgen 12.jpg", "röntgen 12.jpg"),
+            ("annex\u{202e}gpj.exe", "annexgpj.exe"),
+            ("a\r\nSet-Cookie: b", "aSet-Cookie: b"),
+            ("", "file"),
+            ("..", "file"),
+            ("   ", "file"),
+            ("虫歯.dcm", "虫歯.dcm"),
+        ] {
+            assert_eq!(clean_file_name(name), clean, "{name:?}");
+        }
+        let long = clean_file_name(&format!("{}.jpeg", "歯".repeat(200)));
+        assert!(long.len() <= FILE_NAME_BYTES_MAX && long.ends_with("歯.jpeg"));
+        assert!(clean_file_name(&"a".repeat(1000)).len() <= FILE_NAME_BYTES_MAX);
+    }
+}
