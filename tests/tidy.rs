@@ -33,7 +33,6 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("poem", &["web", "serve"], "poem stays inside web/ and serve.rs, so that it can be replaced"),
     ("tokio::net", &["gateway", "web", "serve"], "sockets are opened by the gateways and by serve.rs"),
     ("redb", &["store"], "store/ is the seam for a second engine"),
-    ("rmp_serde", &["store"], "how a record is written is the store's own affair"),
     ("lettre", &["gateway"], "mail leaves through gateway/"),
     ("age", &["crypto"], CRYPTO),
     ("age_core", &["crypto"], CRYPTO),
