@@ -1,0 +1,6 @@
+//! The portal over HTTP: the true program on a free port, a file for each promise.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
+
+mod client;
+mod smtp;
