@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::{self, Event};
 use super::ids::{AccountId, MailboxId, PracticeId};
-use super::portal::{DAY, Error, Portal, Timestamp};
+use super::portal::{DAY, Error, Portal};
 use super::sessions::Member;
+use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic, MailboxSecret};
 use crate::crypto::password::{Derived, Stretch, judge};
 use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
@@ -427,7 +428,11 @@ impl Details {
         let phone = |field, text: &str| {
             let text = line(field, text, PHONE_CHARS_MAX)?;
             let ok = text.chars().all(|c| c.is_ascii_digit() || " +-()./x".contains(c));
-            if ok { Ok(text) } else { Err(Error::invalid(field, "A phone number has digits, spaces and + - ( ) only.")) }
+            if ok {
+                Ok(text)
+            } else {
+                Err(Error::invalid(field, "A phone number has digits, spaces and + - ( ) only."))
+            }
         };
         Ok(Self {
             first_name: line("first_name", &self.first_name, NAME_CHARS_MAX)?,
@@ -588,7 +593,9 @@ mod tests {
         for good in ["a@b", "Ann.Lee+x@Example.ORG ", "o'neil@x-y.example", "1@2.3"] {
             assert_eq!(good.parse::<Email>().unwrap().as_str(), good.trim().to_lowercase());
         }
-        for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@-b", "a@b-.c", "a@b..c", "é@b.c", "a@b\r\nBcc: c@d", "\"a\"@b.c"] {
+        for bad in
+            ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@-b", "a@b-.c", "a@b..c", "é@b.c", "a@b\r\nBcc: c@d", "\"a\"@b.c"]
+        {
             assert!(bad.parse::<Email>().is_err(), "{bad:?}");
         }
         assert!(format!("{}@b.c", "a".repeat(260)).parse::<Email>().is_err());

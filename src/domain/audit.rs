@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AccountId, key};
-use super::portal::{Error, Portal, Timestamp};
+use super::portal::{Error, Portal};
+use super::time::Timestamp;
 use crate::crypto::MacKey;
 use crate::crypto::secret::bytes;
 use crate::store::tables::{AUDIT, META};

@@ -10,12 +10,13 @@ use super::expiry::{self, Due};
 use super::folders;
 use super::ids::{AccountId, FileId, MailboxId, MessageId, key};
 use super::messages::{FileInfo, Message};
-use super::portal::{Error, Portal, Timestamp};
+use super::portal::{Error, Portal};
 use super::sessions::Member;
+use super::time::Timestamp;
 use crate::crypto::identity::MailboxPublic;
 use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
 use crate::crypto::{CryptoError, Parcel};
-use crate::store::tables::{BLOBS, DRAFTS, DRAFT_FILES};
+use crate::store::tables::{BLOBS, DRAFT_FILES, DRAFTS};
 use crate::store::{BlobId, Direction, Record, Table, Tx, WriteTx};
 
 /// Longest subject, in characters.
@@ -136,7 +137,12 @@ fn file_context(mailbox: MailboxId, draft: MessageId, file: FileId) -> Vec<u8> {
 }
 
 /// Reads and opens a draft.
-pub(super) fn open(tx: &impl Tx, slots: &SlotFile, member: &Member, id: MessageId) -> Result<(Draft, DraftText), Error> {
+pub(super) fn open(
+    tx: &impl Tx,
+    slots: &SlotFile,
+    member: &Member,
+    id: MessageId,
+) -> Result<(Draft, DraftText), Error> {
     let draft = tx.record::<Draft>(&draft_key(member.mailbox(), id))?.ok_or(Error::NotFound)?;
     let slot = slots.read(&draft.slot)?;
     let plain = draft.text.open(member.bundle().secret(), &slot, &context(member.mailbox(), id))?;
@@ -228,7 +234,13 @@ impl Portal {
     /// # Errors
     /// [`Error::Conflict`] when `based_on` is not its latest revision (`None` saves all the same);
     /// [`Error::Expired`] when it has been sent.
-    pub fn save_draft(&self, member: &Member, id: MessageId, based_on: Option<u64>, text: &DraftText) -> Result<u64, Error> {
+    pub fn save_draft(
+        &self,
+        member: &Member,
+        id: MessageId,
+        based_on: Option<u64>,
+        text: &DraftText,
+    ) -> Result<u64, Error> {
         self.save(self.writer(member.account())?, id, based_on, text)
     }
 
@@ -289,7 +301,8 @@ impl Portal {
                 None => {
                     let mine = tx.records_under::<Draft>(mailbox.bytes(), Direction::Forward, DRAFTS_MAX)?;
                     if mine.len() >= DRAFTS_MAX {
-                        let message = format!("You have {DRAFTS_MAX} drafts. Send or discard one before you begin another.");
+                        let message =
+                            format!("You have {DRAFTS_MAX} drafts. Send or discard one before you begin another.");
                         return Err(Error::invalid("form", message));
                     }
                     (tx.new_slot(&slot)?, 1)

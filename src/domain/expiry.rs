@@ -11,8 +11,9 @@ use super::drafts;
 use super::folders;
 use super::ids::{AccountId, MailboxId, MessageId, key};
 use super::messages::{self, Destroyed, Holding, Message};
-use super::portal::{Error, Portal, Timestamp};
+use super::portal::{Error, Loop, Portal};
 use super::sessions::Member;
+use super::time::Timestamp;
 use crate::crypto::MacKey;
 use crate::store::tables::{BODIES, DUE, THREAD_MESSAGES};
 use crate::store::{Direction, Tx, WriteTx};
@@ -146,8 +147,7 @@ impl Portal {
         }
         let next = self.store.read(|tx| Ok::<_, Error>(tx.range(DUE, &[], &[], Direction::Forward, 1)?))?;
         let next = next.first().and_then(|(key, _)| key.first_chunk::<8>().copied());
-        let next = next.map(|at| Timestamp(i64::try_from(u64::from_be_bytes(at)).unwrap_or(i64::MAX)));
-        Ok(Swept { destroyed, next })
+        Ok(Swept { destroyed, next: next.map(Timestamp::from_ascending) })
     }
 
     fn sweep_batch(&self, now: Timestamp) -> Result<Option<usize>, Error> {
@@ -170,7 +170,8 @@ impl Portal {
         let at = match text.trim().parse::<u8>() {
             Ok(days) => accounts::days_after(sent, accounts::expiry_days("expires", days)?),
             Err(_) => {
-                let instant: Instant = text.trim().parse().map_err(|_| wrong("Choose when this is to be destroyed."))?;
+                let instant: Instant =
+                    text.trim().parse().map_err(|_| wrong("Choose when this is to be destroyed."))?;
                 Timestamp(instant.as_millisecond())
             }
         };
@@ -197,7 +198,7 @@ impl Portal {
             messages::put(tx, &message)?;
             audit::note(tx, &audit, now, Some(me), Event::ExpiryChanged, id)
         })?;
-        self.wake.0.notify_one();
+        self.wake(Loop::Sweep);
         Ok(())
     }
 

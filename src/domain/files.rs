@@ -182,8 +182,10 @@ mod tests {
     #[test]
     fn files_of_the_same_name_keep_apart() {
         let mut taken = HashSet::new();
-        let names: Vec<String> =
-            ["x.png", "X.png", "x (2).png", "README", "readme"].iter().map(|name| free_name(name, &mut taken)).collect();
+        let names: Vec<String> = ["x.png", "X.png", "x (2).png", "README", "readme"]
+            .iter()
+            .map(|name| free_name(name, &mut taken))
+            .collect();
         assert_eq!(names, ["x.png", "X (2).png", "x (2) (2).png", "README", "readme (2)"]);
     }
 }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::drafts::{self, DraftText};
 use super::ids::{MailboxId, MessageId, ThreadId, key};
 use super::messages::{self, Correspondent, Message, NoticeState, Opened};
-use super::portal::{Error, Portal, Timestamp};
+use super::portal::{Error, Portal};
 use super::sessions::Member;
+use super::time::Timestamp;
 use crate::store::tables::{FILED, FOLDERS, UNREAD};
 use crate::store::{Direction, Record, Table, Tx, WriteTx, after, prefix_end};
 
@@ -112,7 +113,11 @@ pub(super) fn refile(tx: &mut WriteTx<'_>, mailbox: MailboxId, thread: ThreadId)
         unread.threads = if is.unread { unread.threads + 1 } else { unread.threads.saturating_sub(1) };
         tx.put_record(mailbox.bytes(), &unread)?;
     }
-    if is == Filed::default() { tx.delete_record::<Filed>(&row) } else { tx.put_record(&row, &is)? }
+    if is == Filed::default() {
+        tx.delete_record::<Filed>(&row)
+    } else {
+        tx.put_record(&row, &is)?
+    }
     Ok(())
 }
 
@@ -204,7 +209,7 @@ impl SentStatus {
 
 impl Gone {
     /// The line that remains of `message`.
-    pub fn of(message: &Message, from: &str, to: Vec<String>, at: super::messages::Destroyed) -> Self {
+    pub fn of(message: &Message, from: &str, to: Vec<String>, at: messages::Destroyed) -> Self {
         Self { from: from.to_owned(), to, sent: message.created, at: at.at, recalled: at.recalled }
     }
 }

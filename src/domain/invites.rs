@@ -13,12 +13,13 @@ use super::accounts::{self, Account, Details, NewKeys, Status};
 use super::audit::{self, Event};
 use super::ids::{AccountId, MessageId};
 use super::messages;
-use super::portal::{DAY, Error, MINUTE, Portal, Timestamp};
+use super::portal::{DAY, Error, Loop, MINUTE, Portal};
 use super::sessions::Member;
+use super::time::Timestamp;
 use crate::crypto::identity::Bundle;
 use crate::crypto::secret::{bytes, sha256};
 use crate::crypto::{MacKey, Sealed, random, same};
-use crate::store::tables::{INVITES, INVITE_LINKS};
+use crate::store::tables::{INVITE_LINKS, INVITES};
 use crate::store::{Direction, Record, Table, Tx, WriteTx};
 
 /// Life of a link, in milliseconds.
@@ -225,8 +226,7 @@ impl Portal {
         let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
         let ticket = BASE64URL_NOPAD.encode(&random::<32>());
         let hash = sha256(&[b"sealpost ticket v1", ticket.as_bytes()]);
-        let (now, audit, codes, token) =
-            (self.now(), self.host.audit_key(), self.host.token_key(), token.to_owned());
+        let (now, audit, codes, token) = (self.now(), self.host.audit_key(), self.host.token_key(), token.to_owned());
         let left = self.store.write(move |tx| {
             let (_, account) = follow(tx, &token, now)?.map_err(|_| Error::Expired)?;
             let mut invitation = tx.record::<Invitation>(account.id.bytes())?.unwrap_or_default();
@@ -318,12 +318,17 @@ impl Portal {
             super::notices::ask_inviter(tx, &account, link.message, now)?;
             audit::note(tx, &audit, now, None, Event::NewLinkAsked, account.id)
         })?;
-        self.wake.0.notify_one();
+        self.wake(Loop::Outbox);
         Ok(())
     }
 
     /// The code that `member` may read out to this person: the inviter and User Managers.
-    pub(super) fn code_to_read_out(&self, tx: &impl Tx, member: &Member, of: &Account) -> Result<Option<ReadOut>, Error> {
+    pub(super) fn code_to_read_out(
+        &self,
+        tx: &impl Tx,
+        member: &Member,
+        of: &Account,
+    ) -> Result<Option<ReadOut>, Error> {
         let may = of.invited_by == Some(member.account()) || member.manager().is_ok();
         if !may || of.status != Status::Invited {
             return Ok(None);

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::{self, Mailbox};
 use super::ids::{AccountId, FileId, MailboxId, MessageId, ThreadId, key};
-use super::portal::{Error, Portal, Timestamp};
+use super::portal::{Error, Portal};
 use super::sessions::Member;
+use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic};
-use crate::crypto::secret::{bytes, sha256};
 use crate::crypto::seal::open_content;
+use crate::crypto::secret::{bytes, sha256};
 use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
 use crate::crypto::{ContentKey, CryptoError, Digest, Sealed, Wrap};
 use crate::store::tables::{BODIES, HOLDINGS, MESSAGES, THREAD_MESSAGES};
@@ -183,7 +184,8 @@ impl Message {
     /// What the sender signs: identifiers, holders, times and the digest of the sealed body.
     pub(super) fn signed_bytes(&self) -> Vec<u8> {
         let count = u32::try_from(self.holders.len()).unwrap_or(u32::MAX).to_be_bytes();
-        let mut signed = key(&[b"sealpost message v1\0", self.id.bytes(), self.thread.bytes(), self.sender.bytes(), &count]);
+        let mut signed =
+            key(&[b"sealpost message v1\0", self.id.bytes(), self.thread.bytes(), self.sender.bytes(), &count]);
         for holder in &self.holders {
             signed.extend(holder.mailbox.bytes());
         }

@@ -7,13 +7,13 @@
 
 pub mod accounts;
 pub mod audit;
-mod clock;
 pub mod drafts;
 pub mod expiry;
 pub mod files;
 pub mod folders;
 pub mod ids;
 pub mod invites;
+mod jumps;
 pub mod messages;
 pub mod notices;
 pub mod people;
@@ -22,7 +22,10 @@ pub mod practices;
 pub mod send;
 pub mod sessions;
 pub mod threads;
+
+pub mod time;
 mod upkeep;
 pub mod uploads;
 
-pub use portal::{Clock, Error, Options, Portal, Timestamp, Wake};
+pub use portal::{Error, Loop, Options, Portal};
+pub use time::{Clock, SystemClock, Timestamp};

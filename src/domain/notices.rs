@@ -10,9 +10,10 @@ use super::audit::{self, Event};
 use super::ids::{AccountId, MessageId, NoticeId, key};
 use super::invites;
 use super::messages::{self, Message, NoticeState};
-use super::portal::{DAY, Error, HOUR, MINUTE, Portal, Timestamp};
+use super::portal::{DAY, Error, HOUR, Loop, MINUTE, Portal};
 use super::practices;
 use super::sessions::{Admin, Manager, Member};
+use super::time::Timestamp;
 use crate::crypto::{Key32, Sealed};
 use crate::store::tables::OUTBOX;
 use crate::store::{Direction, Record, Table, Tx, WriteTx};
@@ -145,7 +146,8 @@ impl Portal {
     /// Letters that are due to be handed over now.
     pub fn letters_due(&self) -> Result<Vec<Letter>, Error> {
         let end = self.now().plus(1).ascending();
-        let rows = self.store.read(|tx| Ok::<_, Error>(tx.records::<Notice>(&[], &end, Direction::Forward, ROUND)?))?;
+        let rows =
+            self.store.read(|tx| Ok::<_, Error>(tx.records::<Notice>(&[], &end, Direction::Forward, ROUND)?))?;
         self.letters(rows)
     }
 
@@ -153,18 +155,23 @@ impl Portal {
     pub fn next_letter(&self) -> Result<Option<Timestamp>, Error> {
         let rows = self.store.read(|tx| Ok::<_, Error>(tx.range(OUTBOX, &[], &[], Direction::Forward, 1)?))?;
         let at = rows.first().and_then(|(key, _)| key.first_chunk::<8>().copied());
-        Ok(at.map(|at| Timestamp(i64::try_from(u64::from_be_bytes(at)).unwrap_or(i64::MAX))))
+        Ok(at.map(Timestamp::from_ascending))
     }
 
     /// The outbox, newest first, for the administrator of an installation that only listens on loopback.
     pub fn outbox(&self, _admin: &Admin) -> Result<Vec<Letter>, Error> {
-        if !self.options.loopback || self.options.sends_mail {
+        if !self.has_outbox() {
             return Err(Error::NotFound);
         }
-        let rows = self.store.read(|tx| {
-            Ok::<_, Error>(tx.records::<Notice>(&[], &[], Direction::Backward, OUTBOX_ROWS)?)
-        })?;
+        let rows = self
+            .store
+            .read(|tx| Ok::<_, Error>(tx.records::<Notice>(&[], &[], Direction::Backward, OUTBOX_ROWS)?))?;
         self.letters(rows)
+    }
+
+    /// Whether letters are kept for the outbox page: no mail server, and nobody but this machine to look.
+    pub fn has_outbox(&self) -> bool {
+        self.options.loopback && !self.options.sends_mail
     }
 
     /// Letters that wait, and letters that were refused, by number.
@@ -310,7 +317,7 @@ impl Portal {
             tell(tx, &wrapping, &account, message, now)?;
             audit::note(tx, &audit, now, Some(by), Event::InvitationResent, to)
         })?;
-        self.wake.0.notify_one();
+        self.wake(Loop::Outbox);
         Ok(())
     }
 }

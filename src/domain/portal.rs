@@ -1,16 +1,18 @@
 //! The portal: the open parts that every operation needs, and the one seam between asynchronous and blocking code.
 
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use super::sessions::Sessions;
+use super::time::{Clock, Timestamp};
 use super::uploads::Uploads;
 use crate::crypto::host::HostKey;
 use crate::crypto::password::PasswordHasher;
 use crate::crypto::{CryptoError, Key32};
 use crate::store::{Store, StoreError};
 
+/// How long to wait when too many passwords are being checked.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Milliseconds of one second, minute, hour, day.
 pub const SECOND: i64 = 1000;
 /// See [`SECOND`].
@@ -19,42 +21,6 @@ pub const MINUTE: i64 = 60 * SECOND;
 pub const HOUR: i64 = 60 * MINUTE;
 /// See [`SECOND`].
 pub const DAY: i64 = 24 * HOUR;
-
-/// A moment: milliseconds since 1970-01-01 00:00 UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(pub i64);
-
-impl Timestamp {
-    /// This moment and `millis` more.
-    pub fn plus(self, millis: i64) -> Self {
-        Self(self.0.saturating_add(millis))
-    }
-
-    /// Milliseconds from `earlier` to this moment; negative if it is later.
-    pub fn since(self, earlier: Self) -> i64 {
-        self.0.saturating_sub(earlier.0)
-    }
-
-    /// As eight bytes that sort as moments do.
-    pub(super) fn ascending(self) -> [u8; 8] {
-        u64::try_from(self.0).unwrap_or_default().to_be_bytes()
-    }
-
-    /// As eight bytes that sort newest first.
-    pub(super) fn descending(self) -> [u8; 8] {
-        (!u64::try_from(self.0).unwrap_or_default()).to_be_bytes()
-    }
-}
-
-/// Tells the time. Tests turn their own.
-pub trait Clock: Send + Sync + 'static {
-    /// The wall clock.
-    fn now(&self) -> Timestamp;
-
-    /// Milliseconds since the machine booted, sleep included (`CLOCK_BOOTTIME`): nobody sets this one.
-    fn since_boot(&self) -> i64;
-}
 
 /// What an operation answers when it does not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -82,14 +48,15 @@ pub enum Error {
     /// Too often or too much at once.
     #[error("too many requests")]
     Limited {
-        /// Seconds until it is worth trying again.
-        retry_after: u64,
+        /// How long to wait before it is worth trying again.
+        retry_after: Duration,
     },
     /// Something broke here. Logged once, where it is turned into an answer; the person sees a reference number.
-    #[error("{cause}")]
+    #[error("something broke")]
     Internal {
         /// What broke, for the log. Never content, addresses or secrets.
-        cause: String,
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -100,8 +67,8 @@ impl Error {
     }
 
     /// Something broke.
-    pub fn internal(cause: impl std::fmt::Display) -> Self {
-        Self::Internal { cause: cause.to_string() }
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal { cause: cause.into() }
     }
 }
 
@@ -109,7 +76,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Crypto(error) => error.into(),
-            other => Self::Internal { cause: chain(&other) },
+            other => Self::internal(other),
         }
     }
 }
@@ -118,21 +85,10 @@ impl From<CryptoError> for Error {
     fn from(error: CryptoError) -> Self {
         match error {
             CryptoError::Destroyed => Self::Expired,
-            CryptoError::Busy => Self::Limited { retry_after: 5 },
-            other => Self::Internal { cause: chain(&other) },
+            CryptoError::Busy => Self::Limited { retry_after: BUSY_WAIT },
+            other => Self::internal(other),
         }
     }
-}
-
-/// An error with everything that caused it, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// What the boot configuration decides about the rules.
@@ -160,13 +116,19 @@ pub struct Portal {
     pub(super) uploads: Uploads,
     pub(super) options: Options,
     pub(super) setup_token: Key32,
-    /// Called after a change that a loop should look at: an earlier expiry, a new notice.
-    pub(super) wake: Wake,
+    wake: OnceLock<Box<dyn Fn(Loop) + Send + Sync>>,
 }
 
-/// Tells the loops that there is something to do.
-#[derive(Clone, Default)]
-pub struct Wake(pub Arc<tokio::sync::Notify>);
+/// The loops of `serve` that an operation may wake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loop {
+    /// Destruction of what is due.
+    Sweep,
+    /// Handing letters to the outside.
+    Outbox,
+    /// Nightly work.
+    Upkeep,
+}
 
 impl std::fmt::Debug for Portal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -187,7 +149,7 @@ impl Portal {
             uploads: Uploads::default(),
             options,
             setup_token: Key32::generate(),
-            wake: Wake::default(),
+            wake: OnceLock::new(),
         };
         Ok(Arc::new(portal))
     }
@@ -218,8 +180,20 @@ impl Portal {
         &self.options
     }
 
-    /// Wakes the loops.
-    pub fn wake(&self) -> &Wake {
-        &self.wake
+    /// Who is told when a loop has something to do. Set once, by `serve`.
+    pub fn on_wake(&self, wake: Box<dyn Fn(Loop) + Send + Sync>) {
+        _ = self.wake.set(wake);
+    }
+
+    /// Tells a loop that there is something to do: an earlier expiry, a new letter.
+    pub(super) fn wake(&self, which: Loop) {
+        if let Some(wake) = self.wake.get() {
+            wake(which);
+        }
+    }
+
+    /// Whether the store answers.
+    pub fn healthy(&self) -> Result<(), Error> {
+        self.practice().map(|_| ())
     }
 }

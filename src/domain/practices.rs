@@ -166,8 +166,7 @@ impl Portal {
         let (bundle, recovery) = (Bundle::generate(), MailboxSecret::generate());
         let stretch = self.hasher.stretch();
         let derived = self.hasher.derive(&form.password, &stretch)?;
-        let keys =
-            NewKeys::seal(account.id, &bundle, (stretch, &derived), &recovery.public(), Some(&recovery))?;
+        let keys = NewKeys::seal(account.id, &bundle, (stretch, &derived), &recovery.public(), Some(&recovery))?;
         let practice = Practice {
             name: practice_name,
             recovery: recovery.public(),

@@ -14,9 +14,10 @@ use super::ids::{AccountId, MailboxId, MessageId, ThreadId};
 use super::invites;
 use super::messages::{self, Content, Correspondent, Holder, Message, NewHolding, NoticeState};
 use super::notices;
-use super::portal::{Error, Portal, Timestamp};
+use super::portal::{Error, Loop, Portal};
 use super::practices;
 use super::sessions::Member;
+use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic};
 use crate::crypto::seal::seal_content;
 use crate::crypto::slots::SlotKey;
@@ -95,7 +96,13 @@ impl Portal {
         self.store.read(|tx| self.reply_people(tx, member, to, all))
     }
 
-    pub(super) fn reply_people(&self, tx: &impl Tx, member: &Member, to: MessageId, all: bool) -> Result<Vec<Correspondent>, Error> {
+    pub(super) fn reply_people(
+        &self,
+        tx: &impl Tx,
+        member: &Member,
+        to: MessageId,
+        all: bool,
+    ) -> Result<Vec<Correspondent>, Error> {
         let mailboxes = reply_mailboxes(tx, member, to, all)?;
         mailboxes.into_iter().map(|mailbox| messages::correspondent(tx, mailbox)).collect()
     }
@@ -142,7 +149,7 @@ impl Portal {
         let (audit, notices) = (self.host.audit_key(), self.host.wrapping_key("notice"));
         let files = content.files.len();
         self.store.write(move |tx| ready.write(tx, files, &audit, &notices))?;
-        self.wake.0.notify_one();
+        self.wake(Loop::Outbox);
         Ok(sent)
     }
 
@@ -150,7 +157,9 @@ impl Portal {
         let found = self.store.read(|tx| Ok::<_, Error>(tx.record::<Message>(id.bytes())?))?;
         match found {
             None => Ok(None),
-            Some(message) if message.sender == member.mailbox() => Ok(Some(Sent { thread: message.thread, message: id })),
+            Some(message) if message.sender == member.mailbox() => {
+                Ok(Some(Sent { thread: message.thread, message: id }))
+            }
             Some(_) => Err(Error::NotFound),
         }
     }
@@ -178,16 +187,18 @@ impl Portal {
                     return Err(Error::invalid("to", "This is your own address. Write to somebody else."));
                 }
                 Some(account) if account.status == Status::Disabled => {
-                    return Err(Error::invalid("to", format!("{email} cannot receive messages: the account is disabled.")));
+                    return Err(Error::invalid(
+                        "to",
+                        format!("{email} cannot receive messages: the account is disabled."),
+                    ));
                 }
                 Some(account) => found.push(self.store.read(|tx| addressee(tx, account.mailbox))?),
                 None => newcomers.push(self.newcomer(member, email, text, now)?),
             }
         }
-        found.extend(newcomers.iter().map(|new| Addressee {
-            mailbox: new.account.mailbox,
-            public: new.mailbox.public.clone(),
-        }));
+        found.extend(
+            newcomers.iter().map(|new| Addressee { mailbox: new.account.mailbox, public: new.mailbox.public.clone() }),
+        );
         Ok((found, newcomers))
     }
 
@@ -353,9 +364,9 @@ fn parse_addresses(to: &str) -> Result<Vec<Email>, Error> {
     let mut emails: Vec<Email> = Vec::new();
     for part in to.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
         let address = part.rsplit_once('<').map_or(part, |(_, rest)| rest.trim_end_matches('>'));
-        let email: Email = address
-            .parse()
-            .map_err(|_| Error::invalid("to", format!("“{part}” is not an e-mail address. It looks like name@example.org.")))?;
+        let email: Email = address.parse().map_err(|_| {
+            Error::invalid("to", format!("“{part}” is not an e-mail address. It looks like name@example.org."))
+        })?;
         if !emails.contains(&email) {
             emails.push(email);
         }

@@ -9,11 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use data_encoding::BASE64URL_NOPAD;
 use secrecy::SecretString;
+use serde::Serialize;
 
 use super::accounts::{self, Account, Email, Plan, Status, WRONG_PASSWORDS_MAX};
 use super::audit::{self, Event};
 use super::ids::{AccountId, MailboxId};
-use super::portal::{DAY, Error, HOUR, MINUTE, Portal, Timestamp};
+use super::portal::{DAY, Error, HOUR, MINUTE, Portal};
+use super::time::Timestamp;
 use crate::crypto::identity::Bundle;
 use crate::crypto::secret::sha256;
 use crate::crypto::{Key32, Sealed};
@@ -50,16 +52,38 @@ struct Session {
     started: Timestamp,
     seen: Timestamp,
     agent: String,
-    flash: Option<Flash>,
 }
 
-/// A sentence for the next page that the person sees.
-#[derive(Clone, Debug)]
-pub struct Flash {
-    /// Whether something went well.
-    pub ok: bool,
-    /// The sentence.
-    pub text: String,
+/// What every page shows of the person who looks at it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Me {
+    /// First and last name.
+    pub name: String,
+    /// Address.
+    pub email: String,
+    /// First letters of the name, two at most.
+    pub initials: String,
+    /// Whether they may begin conversations.
+    pub can_compose: bool,
+    /// Whether they are a User Manager.
+    pub is_manager: bool,
+    /// Whether they are an administrator.
+    pub is_admin: bool,
+    /// Whether there is an outbox page for them.
+    pub has_outbox: bool,
+    /// Threads with something unread.
+    pub unread: u32,
+    /// Seconds without a request that end the session.
+    pub idle_seconds: i64,
+    /// IANA time zone.
+    pub time_zone: String,
+}
+
+/// First letters of the first and the last word of a name.
+pub fn initials(name: &str) -> String {
+    let mut words = name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
+    let first = words.next();
+    first.into_iter().chain(words.next_back()).flat_map(char::to_uppercase).collect()
 }
 
 /// A session as its owner sees it.
@@ -93,7 +117,7 @@ impl Sessions {
             let Some(oldest) = own.min_by_key(|(_, session)| session.seen).map(|(id, _)| *id) else { break };
             open.remove(&oldest);
         }
-        open.insert(lookup(&token), Session { account, wrap, started: now, seen: now, agent, flash: None });
+        open.insert(lookup(&token), Session { account, wrap, started: now, seen: now, agent });
         Ok(BASE64URL_NOPAD.encode(&token))
     }
 
@@ -314,6 +338,23 @@ impl Portal {
         })
     }
 
+    /// What every page shows of the person.
+    pub fn me(&self, member: &Member) -> Result<Me, Error> {
+        let account = self.own_account(member)?;
+        Ok(Me {
+            name: account.name(),
+            initials: initials(&account.name()),
+            can_compose: member.can_compose(),
+            is_manager: member.manager,
+            is_admin: member.admin,
+            has_outbox: member.admin && self.has_outbox(),
+            unread: self.unread(member)?,
+            idle_seconds: member.idle_millis / 1000,
+            time_zone: account.time_zone,
+            email: account.email.to_string(),
+        })
+    }
+
     /// Whose session a token was, also when it is over: enough to save what they were writing, not to read anything.
     pub(super) fn whose_session(&self, token: &str) -> Result<AccountId, Error> {
         let id = lookup(&parse(token)?);
@@ -348,18 +389,6 @@ impl Portal {
         self.sessions.end_others(member.account, member.session);
         let (id, now, audit) = (member.account, self.now(), self.host.audit_key());
         self.store.write(move |tx| audit::note(tx, &audit, now, Some(id), Event::SessionsEnded, id))
-    }
-
-    /// Leaves a sentence for the next page.
-    pub fn set_flash(&self, member: &Member, ok: bool, text: impl Into<String>) {
-        if let Some(session) = self.sessions.open().get_mut(&member.session) {
-            session.flash = Some(Flash { ok, text: text.into() });
-        }
-    }
-
-    /// Takes the sentence that was left.
-    pub fn take_flash(&self, member: &Member) -> Option<Flash> {
-        self.sessions.open().get_mut(&member.session).and_then(|session| session.flash.take())
     }
 
     /// Forgets the keys of sessions that are over, and later the sessions. For upkeep and the sweep.

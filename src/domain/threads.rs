@@ -6,8 +6,9 @@ use super::folders;
 use super::ids::{MessageId, ThreadId};
 use super::invites::{self, ReadOut};
 use super::messages::{self, Content, Correspondent, Holder, Message, Opened};
-use super::portal::{Error, Portal, Timestamp};
+use super::portal::{Error, Portal};
 use super::sessions::Member;
+use super::time::Timestamp;
 use crate::store::Tx;
 
 /// A conversation.
@@ -111,7 +112,9 @@ impl Portal {
         self.store.write(move |tx| {
             for id in new {
                 let mut message = messages::message(tx, id)?;
-                let Some(holder) = message.holder_mut(mailbox).filter(|holder| holder.opened.is_none()) else { continue };
+                let Some(holder) = message.holder_mut(mailbox).filter(|holder| holder.opened.is_none()) else {
+                    continue;
+                };
                 holder.opened = Some(now);
                 messages::put(tx, &message)?;
                 audit::note(tx, &audit, now, Some(account), Event::MessageOpened, id)?;

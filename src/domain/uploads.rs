@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::drafts::{self, FILES_MAX, SEND_BYTES_MAX, too_large};
 use super::ids::{FileId, MailboxId, MessageId};
 use super::messages::FileInfo;
-use super::portal::{Error, HOUR, Portal, Timestamp};
+use super::portal::{Error, HOUR, Portal};
 use super::sessions::Member;
+use super::time::Timestamp;
 use crate::crypto::ContentKey;
 use crate::crypto::seal::ContentWriter;
 use crate::store::BlobWriter;
@@ -153,7 +154,13 @@ impl Portal {
     ///
     /// # Errors
     /// [`Error::Invalid`] on `files` when it would be too much; [`Error::Limited`] when too many are on their way.
-    pub fn begin_upload(&self, member: &Member, draft: MessageId, name: &str, total: Option<u64>) -> Result<FileId, Error> {
+    pub fn begin_upload(
+        &self,
+        member: &Member,
+        draft: MessageId,
+        name: &str,
+        total: Option<u64>,
+    ) -> Result<FileId, Error> {
         self.touch_draft(member, draft)?;
         let now = self.now();
         self.uploads.tidy(now);
@@ -170,7 +177,7 @@ impl Portal {
             return Err(too_large());
         }
         if open.len() >= UPLOADS_MAX {
-            return Err(Error::Limited { retry_after: 30 });
+            return Err(Error::Limited { retry_after: std::time::Duration::from_secs(30) });
         }
         let upload = Upload {
             mailbox,

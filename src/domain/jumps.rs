@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::audit::{self, Event};
-use super::portal::{DAY, Error, MINUTE, Portal, Timestamp};
+use super::portal::{DAY, Error, MINUTE, Portal};
+use super::time::Timestamp;
 use crate::store::tables::META;
 use crate::store::{Record, Table, Tx};
 
@@ -67,7 +68,7 @@ fn judge(mark: &Mark, wall: Timestamp, since_boot: i64) -> Verdict {
 impl Portal {
     /// Whether destruction may go by the wall clock.
     pub(super) fn clock_is_believed(&self, wall: Timestamp) -> Result<bool, Error> {
-        let since_boot = self.clock.since_boot();
+        let since_boot = i64::try_from(self.clock.since_boot().as_millis()).unwrap_or(i64::MAX);
         let mark = self.store.read(|tx| Ok::<_, Error>(tx.record::<Mark>(MARK)?))?;
         let verdict = mark.as_ref().map_or(Verdict::Renew, |mark| judge(mark, wall, since_boot));
         let audit = self.host.audit_key();
@@ -113,7 +114,11 @@ mod tests {
         assert_eq!(judge(&mark(None), day(0), 5 * DAY), Verdict::Believed);
         assert_eq!(judge(&mark(None), day(20), 25 * DAY), Verdict::Renew, "running for twenty days");
         assert_eq!(judge(&mark(None), day(1), 0), Verdict::Renew, "switched off for a day");
-        assert_eq!(judge(&mark(None), day(-3), 5 * DAY + MINUTE), Verdict::Believed, "set back: hidden later, destroyed later");
+        assert_eq!(
+            judge(&mark(None), day(-3), 5 * DAY + MINUTE),
+            Verdict::Believed,
+            "set back: hidden later, destroyed later"
+        );
     }
 
     #[test]
