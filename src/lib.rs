@@ -25,6 +25,10 @@
 //! - Every limit has a name and a unit.
 //! - Links come from the configured public URL only, never from a request.
 
+pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod metrics;
+pub mod serve;
 pub mod store;
+pub mod web;

@@ -1,1 +1,150 @@
-fn main() {}
+//! The command line: `sealpost` serves, `sealpost check` looks before.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use sealpost::config::{Config, Flags, LogFormat};
+use sealpost::domain::clock::SystemClock;
+use sealpost::serve;
+
+/// What failed, as a sentence for whoever typed the command.
+type Failure = Box<dyn std::error::Error>;
+
+/// The secure post room of a small practice.
+#[derive(Parser)]
+#[command(name = "sealpost", version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    told: Told,
+}
+
+#[derive(Args, Default)]
+struct Told {
+    /// Configuration file [default: ./sealpost.toml, when there is one].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the data [default: ./data].
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the portal (what happens without a command).
+    Serve(Told),
+    /// Say what is good and what is not about the configuration, without starting anything.
+    Check(Told),
+}
+
+impl Told {
+    fn load(&self) -> Result<Config, Failure> {
+        let flags = Flags { config: self.config.clone(), data: self.data.clone(), listen: self.listen };
+        Ok(Config::load(&flags)?)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command.unwrap_or(Command::Serve(cli.told)) {
+        Command::Serve(told) => serve(&told),
+        Command::Check(told) => check(&told),
+    };
+    match done {
+        Ok(code) => code,
+        Err(fault) => {
+            _ = writeln!(stderr(), "{fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(told: &Told) -> Result<ExitCode, Failure> {
+    let config = told.load()?;
+    log(&config)?;
+    log_panics();
+    no_core_dumps()?;
+    for warning in config.warnings() {
+        tracing::info!("{warning}");
+    }
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    threads.block_on(async {
+        let running = serve::start(config, Arc::new(SystemClock::start())).await?;
+        match &running.setup_link {
+            Some(link) => writeln!(stdout(), "Set up your practice: {link}")?,
+            None => writeln!(stdout(), "Sealpost is ready on {}.", running.addr)?,
+        }
+        serve::asked_to_stop().await?;
+        running.shutdown().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn check(told: &Told) -> Result<ExitCode, Failure> {
+    let config = told.load()?;
+    let mut out = stdout();
+    writeln!(out, "Listens on:   {}", config.listen)?;
+    writeln!(out, "People use:   {}", config.public_url)?;
+    writeln!(out, "Data folder:  {} ({})", config.data.display(), state(&config.data))?;
+    writeln!(out, "Host key:     {} ({})", config.host_key.path().display(), state(config.host_key.path()))?;
+    match &config.smtp {
+        Some(smtp) => writeln!(out, "Mail server:  {} port {} ({:?})", smtp.host, smtp.port, smtp.tls)?,
+        None => writeln!(out, "Mail server:  none")?,
+    }
+    for warning in config.warnings() {
+        writeln!(out, "Note: {warning}")?;
+    }
+    writeln!(out, "The configuration is good.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a file or folder of ours is there, and ours alone.
+fn state(path: &Path) -> &'static str {
+    match std::fs::metadata(path) {
+        Ok(found) if found.permissions().mode() & 0o077 == 0 => "there, closed to others",
+        Ok(_) => "there, but OPEN TO OTHERS: chmod go= it",
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => "made at the first start",
+        Err(_) => "there is no access to it",
+    }
+}
+
+/// A memory image of this process would hold keys and messages in the clear.
+fn no_core_dumps() -> std::io::Result<()> {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    Ok(rustix::process::setrlimit(rustix::process::Resource::Core, none)?)
+}
+
+/// One subscriber for the process: text for people at a terminal, JSON for machines.
+fn log(config: &Config) -> Result<(), Failure> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.filter)
+        .map_err(|fault| format!("log_filter `{}` cannot be read: {fault}.", config.log.filter))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    let json = match config.log.format {
+        LogFormat::Auto => !stderr().is_terminal(),
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    if json {
+        lines.json().init()
+    } else {
+        lines.with_ansi(stderr().is_terminal()).init()
+    }
+    Ok(())
+}
+
+/// The place of a panic, never its message: that could quote what was being handled.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a task panicked");
+    }));
+}

@@ -1,0 +1,275 @@
+//! Everything that happens by itself: the listener, the loops, and the orderly end of both.
+//!
+//! | task | what it does | wakes |
+//! |---|---|---|
+//! | listener | accepts connections, each a task of its own | by itself |
+//! | sweep | destroys what is due | at the first due date, or when an earlier one arrives |
+//! | outbox | hands notices and codes to the outside | when one arrives or is to be tried again |
+//! | upkeep | nightly epoch key, clean-up, rate limits' memory | at night |
+//!
+//! Every task belongs to a `JoinSet` here, hears one stop signal, and is waited for.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpSocket;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::{Config, PublicUrl};
+use crate::domain::portal::{Loop, Portal};
+use crate::domain::{Clock, Error, Timestamp};
+use crate::metrics::Metrics;
+use crate::web::Web;
+use crate::web::answer::chain;
+use crate::web::front::Front;
+
+mod connection;
+
+pub use connection::Patience;
+
+/// Connections that the kernel keeps for us while we are busy.
+const BACKLOG: u32 = 1024;
+/// A waiting loop looks at the date at least this often: the machine's clock may be set, the machine may have slept.
+const NAP_MAX: Duration = Duration::from_secs(30);
+/// After a failure a loop tries again after this long.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Why the program did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Another program listens there, or we may not.
+    #[error("Sealpost cannot listen on {address}: {source}.")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data could not be opened, or what is overdue could not be destroyed.
+    #[error("The data cannot be opened: {}", chain(source))]
+    Open {
+        /// What went wrong.
+        #[source]
+        source: Error,
+    },
+}
+
+impl From<Error> for ServeError {
+    fn from(source: Error) -> Self {
+        Self::Open { source }
+    }
+}
+
+/// How far the end has come. Everybody watches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// At work.
+    Working,
+    /// No new connections and no new rounds; what is in flight may finish.
+    Finishing,
+    /// Now.
+    Ended,
+}
+
+pub(crate) type Stop = watch::Receiver<Phase>;
+
+/// Until the phase is reached, or whoever could say so is gone.
+pub(crate) async fn reached(stop: &mut Stop, phase: Phase) {
+    _ = stop.wait_for(|now| *now >= phase).await;
+}
+
+/// A running program. Dropped without [`Running::shutdown`], everything is cut at once.
+pub struct Running {
+    /// Where it listens; the true port when 0 was asked for.
+    pub addr: SocketAddr,
+    /// The one-time link that begins set-up, until that is done.
+    pub setup_link: Option<String>,
+    tasks: JoinSet<()>,
+    phase: watch::Sender<Phase>,
+    bells: Arc<Bells>,
+    patience: Duration,
+}
+
+impl Running {
+    /// Returns when this loop has made a round that began after the call and found nothing more that is due: how a
+    /// test waits for it without sleeping.
+    pub async fn settled(&self, which: Loop) {
+        self.bells.of(which).settled().await;
+    }
+
+    /// Refuses new connections at once, lets requests and rounds in flight finish for as long as the configuration
+    /// says, and cuts what is left.
+    pub async fn shutdown(mut self) {
+        self.phase.send_replace(Phase::Finishing);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.patience, all).await.is_err() {
+            tracing::warn!("some requests did not finish in time and were cut");
+            self.phase.send_replace(Phase::Ended);
+            while self.tasks.join_next().await.is_some() {}
+        }
+    }
+}
+
+/// Starts everything. What is overdue is destroyed before the first connection is accepted.
+pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, ServeError> {
+    start_with(config, clock, Patience::default()).await
+}
+
+/// The same with other deadlines for slow clients: tests have none of the patience of [`Patience::default`].
+pub async fn start_with(mut config: Config, clock: Arc<dyn Clock>, patience: Patience) -> Result<Running, ServeError> {
+    let address = config.listen;
+    let faulty = |source| ServeError::Listen { address, source };
+    let socket = bind(address).map_err(faulty)?;
+    let addr = socket.local_addr().map_err(faulty)?;
+    if config.public_url.port() == 0 {
+        config.public_url = PublicUrl::http(addr);
+    }
+    let config = Arc::new(config);
+    let portal = open(&config, &clock).await?;
+    let setup_token = portal.run(|portal| portal.setup_token()).await?;
+    let setup_link = setup_token.map(|token| format!("{}/setup/{token}", config.public_url));
+
+    let web = Web::new(portal.clone(), Arc::clone(&config), Arc::new(Metrics::default()), Arc::clone(&clock))?;
+    let web = Arc::new(web);
+    let (phase, stop) = watch::channel(Phase::Working);
+    let bells = Arc::new(Bells::default());
+    let ring = Arc::clone(&bells);
+    portal.on_wake(Box::new(move |which| ring.of(which).ring()));
+    let ring = Arc::clone(&bells);
+    clock.on_turn(Box::new(move || ring.ring_all()));
+
+    let listener = socket.listen(BACKLOG).map_err(faulty)?;
+    let mut tasks = JoinSet::new();
+    let front = Arc::new(Front::new(Arc::clone(&web)));
+    tasks.spawn(connection::accept(listener, front, config.max_connections, patience, stop.clone()));
+    for which in [Loop::Sweep, Loop::Outbox, Loop::Upkeep] {
+        tasks.spawn(repeat(which, Arc::clone(&bells), Arc::clone(&web), stop.clone()));
+    }
+    tracing::info!(%addr, "listening");
+    Ok(Running { addr, setup_link, tasks, phase, bells, patience: config.shutdown })
+}
+
+/// A socket with its address, which nobody can reach yet.
+fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// The portal, with nothing in it that is overdue.
+async fn open(config: &Arc<Config>, clock: &Arc<dyn Clock>) -> Result<Portal, Error> {
+    let (told, time) = (Arc::clone(config), Arc::clone(clock));
+    let opened = tokio::task::spawn_blocking(move || Portal::open(&told, time)).await;
+    let portal = opened.map_err(crate::web::internal)??;
+    loop {
+        let now = clock.now();
+        let next = portal.run(move |portal| portal.sweep_due(now)).await?;
+        if next.is_none_or(|next| next > now) {
+            return Ok(portal);
+        }
+    }
+}
+
+/// One round of a loop: does what is due, or a batch of it, and says when more will be. "Now" means at once.
+async fn round(which: Loop, web: &Web) -> Result<Option<Timestamp>, Error> {
+    let now = web.clock.now();
+    match which {
+        Loop::Sweep => web.portal.run(move |portal| portal.sweep_due(now)).await,
+        Loop::Outbox => web.portal.run(move |portal| portal.outbox_due(now)).await,
+        Loop::Upkeep => {
+            web.limits.forget_old();
+            web.portal.run(move |portal| portal.upkeep_due(now)).await
+        }
+    }
+}
+
+/// Rounds while something is due; then sleep until the next date or the bell.
+async fn repeat(which: Loop, bells: Arc<Bells>, web: Arc<Web>, mut stop: Stop) {
+    let bell = bells.of(which);
+    let mut rung = bell.rung.subscribe();
+    while *stop.borrow() == Phase::Working {
+        let heard = *rung.borrow_and_update();
+        let next = match round(which, &web).await {
+            Ok(Some(next)) if next <= web.clock.now() => continue,
+            Ok(next) => next,
+            Err(fault) => {
+                tracing::error!(?which, cause = chain(&fault), "a loop failed and will try again");
+                web.metrics.faults.one();
+                Some(web.clock.now().after(RETRY))
+            }
+        };
+        bell.answered.send_replace(heard);
+        let wait = next.map_or(NAP_MAX, |next| web.clock.now().until(next).min(NAP_MAX));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = rung.changed() => {}
+            () = reached(&mut stop, Phase::Finishing) => {}
+        }
+    }
+}
+
+/// One bell for each loop.
+#[derive(Default)]
+struct Bells {
+    sweep: Bell,
+    outbox: Bell,
+    upkeep: Bell,
+}
+
+impl Bells {
+    fn of(&self, which: Loop) -> &Bell {
+        match which {
+            Loop::Sweep => &self.sweep,
+            Loop::Outbox => &self.outbox,
+            Loop::Upkeep => &self.upkeep,
+        }
+    }
+
+    fn ring_all(&self) {
+        for bell in [&self.sweep, &self.outbox, &self.upkeep] {
+            bell.ring();
+        }
+    }
+}
+
+/// Wakes a loop, and tells when the loop has seen to it. A ring during a round means another round.
+struct Bell {
+    /// How often it was rung.
+    rung: watch::Sender<u64>,
+    /// The number of rings that the last finished round had heard.
+    answered: watch::Sender<u64>,
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self { rung: watch::Sender::new(0), answered: watch::Sender::new(0) }
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        self.rung.send_modify(|rings| *rings += 1);
+    }
+
+    fn settled(&self) -> impl Future<Output = ()> + use<> {
+        let mut answered = self.answered.subscribe();
+        self.ring();
+        let mine = *self.rung.borrow();
+        async move { _ = answered.wait_for(|heard| *heard >= mine).await }
+    }
+}
+
+/// Until the machine asks us to stop: SIGTERM from the service manager, SIGINT from a keyboard.
+pub async fn asked_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Every page and route: who asks, and how it is answered. The only room, with `serve`, that knows HTTP.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`routes`] | every route on one screen |
+//! | [`front`] | what happens around each request: origin, panics, errors, headers, counting |
+//! | [`guard`] | who asks: the extractors that hand out capabilities |
+//! | [`csrf`], [`cookies`], [`client`], [`limits`] | what the guard looks at |
+//! | [`body`] | forms and uploads, counted while they stream |
+//! | [`answer`], [`headers`] | refusals and faults as pages or JSON; the headers on every answer |
+//! | [`page`], [`assets`] | templates, and the files that pages need |
+//! | [`open`] | what a stranger may see |
+
+use std::sync::Arc;
+
+use crate::config::{Config, PublicUrl};
+use crate::domain::portal::Portal;
+use crate::domain::{Clock, Error};
+use crate::metrics::Metrics;
+
+pub mod answer;
+pub mod assets;
+pub mod body;
+pub mod client;
+pub mod cookies;
+pub mod csrf;
+pub mod front;
+pub mod guard;
+pub mod headers;
+pub mod limits;
+pub mod methods;
+pub mod open;
+pub mod page;
+pub mod routes;
+
+/// What every handler may reach. Made once by `serve`, shared by all requests.
+pub struct Web {
+    /// The rules, behind the one seam between async and sync.
+    pub portal: Portal,
+    /// What the program was told before it started; `public_url` has its final port.
+    pub config: Arc<Config>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Templates.
+    pub pages: page::Pages,
+    /// Files that pages need.
+    pub assets: Arc<assets::Assets>,
+    /// How often a stranger may ask for what is costly or guessable.
+    pub limits: limits::Limits,
+    /// Proof that a form is one of our pages'.
+    pub csrf: csrf::Csrf,
+    /// Names and attributes of our cookies.
+    pub cookies: cookies::Cookies,
+    /// One-time messages that wait for the next page.
+    pub flashes: page::Flashes,
+}
+
+impl Web {
+    /// Everything that the pages need around an open portal.
+    pub fn new(
+        portal: Portal,
+        config: Arc<Config>,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let assets = Arc::new(assets::Assets::collect());
+        let pages = page::Pages::new(Arc::clone(&assets)).map_err(internal)?;
+        let csrf = csrf::Csrf::new().map_err(internal)?;
+        let cookies = cookies::Cookies::new(config.public_url.is_https());
+        let limits = limits::Limits::new(&clock);
+        Ok(Self {
+            portal,
+            config,
+            metrics,
+            clock,
+            pages,
+            assets,
+            limits,
+            csrf,
+            cookies,
+            flashes: page::Flashes::default(),
+        })
+    }
+
+    /// Where our pages are.
+    pub fn public_url(&self) -> &PublicUrl {
+        &self.config.public_url
+    }
+}
+
+/// A fault of ours, as the domain names it.
+pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::Internal { cause: cause.into() }
+}
