@@ -1,6 +1,7 @@
 // The door: fetches only the elements that the page holds. Every page works without any of them.
 
 import "./once.js";
+import "./panels.js";
 import "./tips.js";
 
 const elements = {

@@ -34,6 +34,11 @@ customElements.define("seal-draft", class extends HTMLElement {
       this.save(true);
     });
     this.#count();
+    // What was typed before this script arrived, or put back by the browser, is a change as well.
+    for (const name of SAVED_FIELDS) {
+      const field = this.form.elements[name];
+      if (field && "defaultValue" in field && field.type !== "hidden" && field.value !== field.defaultValue) this.#touch(field);
+    }
   }
 
   /** Saves now if anything changed. Resolves to whether everything is safe. */

@@ -17,6 +17,8 @@ customElements.define("seal-strength", class extends HTMLElement {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#ask(), PAUSE_MS);
     });
+    // Fast fingers type before scripts arrive.
+    if (this.input.value) this.#ask();
   }
 
   async #ask() {

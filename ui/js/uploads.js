@@ -38,6 +38,7 @@ customElements.define("seal-uploads", class extends HTMLElement {
     addEventListener("online", () => { for (const row of this.#rows) if (row.state === "broken") this.#again(row); });
     addEventListener("beforeunload", (event) => { if (this.#busy().length && this.#form.dataset.left !== "yes") event.preventDefault(); });
     this.#tell();
+    if (this.input.files.length) this.#take([...this.input.files]);
   }
 
   #busy() {
