@@ -28,6 +28,7 @@
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod gateway;
 pub mod metrics;
 pub mod serve;
 pub mod store;

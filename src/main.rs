@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use sealpost::config::{Config, Flags, LogFormat};
-use sealpost::domain::clock::SystemClock;
+use sealpost::domain::SystemClock;
 use sealpost::serve;
 
 /// What failed, as a sentence for whoever typed the command.
@@ -78,7 +78,7 @@ fn serve(told: &Told) -> Result<ExitCode, Failure> {
     }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     threads.block_on(async {
-        let running = serve::start(config, Arc::new(SystemClock::start())).await?;
+        let running = serve::start(config, Arc::new(SystemClock)).await?;
         match &running.setup_link {
             Some(link) => writeln!(stdout(), "Set up your practice: {link}")?,
             None => writeln!(stdout(), "Sealpost is ready on {}.", running.addr)?,

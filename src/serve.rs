@@ -11,6 +11,8 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +20,15 @@ use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::{Config, PublicUrl};
-use crate::domain::portal::{Loop, Portal};
-use crate::domain::{Clock, Error, Timestamp};
+use crate::config::{Config, HostKeyPlace, PublicUrl};
+use crate::crypto::host::HostKey;
+use crate::crypto::{CryptoError, media};
+use crate::domain::notices::Handed;
+use crate::domain::{Clock, Error, Loop, Options, Portal, Timestamp};
+use crate::gateway::mail::Delivery;
 use crate::metrics::Metrics;
-use crate::web::Web;
+use crate::store::{Store, StoreError};
+use crate::web::{Web, letters};
 use crate::web::answer::chain;
 use crate::web::front::Front;
 
@@ -47,6 +53,28 @@ pub enum ServeError {
         address: SocketAddr,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The data folder could not be made or looked at.
+    #[error("The data folder {} cannot be used: {source}.", path.display())]
+    Folder {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The host key could not be read, or is another one than the data folder's.
+    #[error("The host key {} cannot be used: {}.", path.display(), chain(source))]
+    HostKey {
+        /// Where.
+        path: PathBuf,
+        /// What went wrong.
+        source: CryptoError,
+    },
+    /// What is destroyed here could be brought back.
+    #[error("{text} To start all the same, set accept_weak_erase = true in the configuration file.")]
+    WeakErase {
+        /// What was found out.
+        text: String,
     },
     /// The data could not be opened, or what is overdue could not be destroyed.
     #[error("The data cannot be opened: {}", chain(source))]
@@ -129,10 +157,10 @@ pub async fn start_with(mut config: Config, clock: Arc<dyn Clock>, patience: Pat
     }
     let config = Arc::new(config);
     let portal = open(&config, &clock).await?;
-    let setup_token = portal.run(|portal| portal.setup_token()).await?;
-    let setup_link = setup_token.map(|token| format!("{}/setup/{token}", config.public_url));
+    let is_new = portal.run(|portal| Ok(portal.practice()?.is_none())).await?;
+    let setup_link = is_new.then(|| format!("{}/setup/{}", config.public_url, portal.setup_token()));
 
-    let web = Web::new(portal.clone(), Arc::clone(&config), Arc::new(Metrics::default()), Arc::clone(&clock))?;
+    let web = Web::new(Arc::clone(&portal), Arc::clone(&config), Arc::new(Metrics::default()), Arc::clone(&clock))?;
     let web = Arc::new(web);
     let (phase, stop) = watch::channel(Phase::Working);
     let bells = Arc::new(Bells::default());
@@ -160,31 +188,94 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     Ok(socket)
 }
 
+/// Bytes of redb's page cache.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
 /// The portal, with nothing in it that is overdue.
-async fn open(config: &Arc<Config>, clock: &Arc<dyn Clock>) -> Result<Portal, Error> {
+async fn open(config: &Arc<Config>, clock: &Arc<dyn Clock>) -> Result<Arc<Portal>, ServeError> {
     let (told, time) = (Arc::clone(config), Arc::clone(clock));
-    let opened = tokio::task::spawn_blocking(move || Portal::open(&told, time)).await;
+    let opened = tokio::task::spawn_blocking(move || open_portal(&told, time)).await;
     let portal = opened.map_err(crate::web::internal)??;
-    loop {
-        let now = clock.now();
-        let next = portal.run(move |portal| portal.sweep_due(now)).await?;
-        if next.is_none_or(|next| next > now) {
-            return Ok(portal);
-        }
+    portal.run(|portal| portal.sweep()).await?;
+    Ok(portal)
+}
+
+/// Opens the data folder and everything in it. Whoever starts the program should call this before anybody can reach it.
+///
+/// # Errors
+/// [`ServeError::WeakErase`] on a file system where overwriting does not erase, unless the configuration accepts that
+/// or nobody but this machine can reach the program.
+pub fn open_portal(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Portal>, ServeError> {
+    let folder = |source| ServeError::Folder { path: config.data.clone(), source };
+    make_private_folder(&config.data).map_err(folder)?;
+    let is_new = !config.data.join("sealpost.redb").exists();
+    let may_create = is_new && matches!(config.host_key, HostKeyPlace::File(_));
+    let key = |source| ServeError::HostKey { path: config.host_key.path().to_owned(), source };
+    let host = Arc::new(HostKey::load_or_create(config.host_key.path(), may_create).map_err(key)?);
+    let store = Store::open(&config.data, &host, CACHE_BYTES).map_err(|source| match source {
+        StoreError::Crypto(CryptoError::ForeignHostKey) => key(CryptoError::ForeignHostKey),
+        other => ServeError::Open { source: other.into() },
+    })?;
+    let media = media::inspect(&config.data).map_err(folder)?;
+    let loopback = config.listen.ip().is_loopback() && config.trusted_proxies.is_empty();
+    if !media.erases && !loopback && !config.accept_weak_erase {
+        return Err(ServeError::WeakErase { text: media.text });
     }
+    if !media.erases {
+        tracing::warn!("{}", media.text);
+    }
+    let options = Options {
+        public_url: config.public_url.to_string(),
+        sends_mail: config.smtp.is_some(),
+        loopback,
+        password_memory_kib: config.password_cost.memory_kib,
+        password_passes: config.password_cost.passes,
+    };
+    Ok(Portal::open(store, host, clock, options)?)
+}
+
+fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// One round of a loop: does what is due, or a batch of it, and says when more will be. "Now" means at once.
 async fn round(which: Loop, web: &Web) -> Result<Option<Timestamp>, Error> {
-    let now = web.clock.now();
     match which {
-        Loop::Sweep => web.portal.run(move |portal| portal.sweep_due(now)).await,
-        Loop::Outbox => web.portal.run(move |portal| portal.outbox_due(now)).await,
+        Loop::Sweep => {
+            let swept = web.portal.run(|portal| portal.sweep()).await?;
+            web.metrics.destroyed.add(swept.destroyed as u64);
+            Ok(swept.next)
+        }
+        Loop::Outbox => hand_over(web).await,
         Loop::Upkeep => {
             web.limits.forget_old();
-            web.portal.run(move |portal| portal.upkeep_due(now)).await
+            web.portal.run(|portal| portal.upkeep_due()).await.map(Some)
         }
     }
+}
+
+/// Hands the letters that are due to the mail server, one after the other.
+async fn hand_over(web: &Web) -> Result<Option<Timestamp>, Error> {
+    if !web.portal.options().sends_mail {
+        return Ok(None);
+    }
+    let (letters, host) = web.portal.run(|portal| Ok((portal.letters_due()?, portal.practice()?))).await?;
+    let host = host.map(|host| host.name).unwrap_or_default();
+    for letter in letters {
+        let handed = match web.postman.deliver(&letters::fill(letter.clone(), &host)).await {
+            Delivery::Over => Handed::Over,
+            Delivery::Later { log } => {
+                tracing::warn!(notice = %letter.id, cause = log, "a notice waits");
+                Handed::Later
+            }
+            Delivery::Refused { reason, log } => {
+                tracing::warn!(notice = %letter.id, cause = log, "a notice was refused");
+                Handed::Refused(reason)
+            }
+        };
+        web.portal.run(move |portal| portal.letter_done(&letter, handed)).await?;
+    }
+    web.portal.run(|portal| portal.next_letter()).await
 }
 
 /// Rounds while something is due; then sleep until the next date or the bell.

@@ -16,6 +16,7 @@ pub mod invites;
 mod jumps;
 pub mod messages;
 pub mod notices;
+pub mod overview;
 pub mod people;
 pub mod portal;
 pub mod practices;

@@ -174,11 +174,6 @@ impl Portal {
         self.options.loopback && !self.options.sends_mail
     }
 
-    /// Letters that wait, and letters that were refused, by number.
-    pub fn outbox_waiting(&self) -> Result<usize, Error> {
-        self.store.read(|tx| Ok(tx.range(OUTBOX, &[], &[], Direction::Forward, 10_000)?.len()))
-    }
-
     /// Fills letters in. One whose message is gone, or whose recipient cannot receive it, is dropped.
     fn letters(&self, rows: Vec<(Vec<u8>, Notice)>) -> Result<Vec<Letter>, Error> {
         let now = self.now();

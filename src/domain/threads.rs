@@ -84,6 +84,13 @@ impl Portal {
         message.holder(member.mailbox()).map(|_| message.thread).ok_or(Error::NotFound)
     }
 
+    /// A message that is being answered: what it is, who sent it, what it says.
+    pub fn quoted(&self, member: &Member, id: MessageId) -> Result<(Message, Correspondent, Content), Error> {
+        let (message, content) = self.open_message(member, id)?;
+        let from = self.store.read(|tx| messages::correspondent(tx, message.sender))?;
+        Ok((message, from, content))
+    }
+
     fn message_view(&self, tx: &impl Tx, member: &Member, id: MessageId, now: Timestamp) -> Result<MessageView, Error> {
         let (message, opened) = messages::open(tx, self.store.slots(), member, id, now)?;
         let mut to = Vec::new();

@@ -4,7 +4,7 @@ use super::error::StoreError;
 use super::record::{self, Record};
 use super::tables::{self, Table};
 use crate::crypto::MacKey;
-use redb::{ReadOnlyTable, ReadTransaction, TableDefinition};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata, TableDefinition};
 use std::cell::OnceCell;
 use std::ops::{Bound, ControlFlow};
 
@@ -188,6 +188,13 @@ impl<'s> ReadTx<'s> {
         }
         let open = self.snapshot.open_table(definition(table)).map_err(StoreError::database("opening a table"))?;
         Ok(cell.get_or_init(|| open))
+    }
+}
+
+impl ReadTx<'_> {
+    /// Number of rows of a table, without looking at them.
+    pub fn rows(&self, table: Table) -> Result<u64, StoreError> {
+        self.table(table)?.len().map_err(StoreError::database("counting rows"))
     }
 }
 

@@ -40,6 +40,12 @@ pub enum Refusal {
     /// Not what it says it is.
     #[error("{0}")]
     Unreadable(&'static str),
+    /// Another version of tus than ours, or none.
+    #[error("the upload protocol's version is not ours")]
+    TusVersion,
+    /// The recovery kit comes first.
+    #[error("the recovery kit is not confirmed")]
+    KitFirst,
     /// A type that this route does not take.
     #[error("the media type is not taken here")]
     MediaType,
@@ -66,6 +72,8 @@ impl ResponseError for Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Stalled => StatusCode::REQUEST_TIMEOUT,
             Self::Broken | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Self::TusVersion => StatusCode::PRECONDITION_FAILED,
+            Self::KitFirst => StatusCode::FORBIDDEN,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
         }
@@ -126,6 +134,9 @@ pub async fn failed(web: &Web, question: &Question, error: poem::Error) -> Respo
         && !question.is_script()
     {
         return sign_in_first(next.as_deref(), *was_signed_in);
+    }
+    if matches!(error.downcast_ref(), Some(Refusal::KitFirst)) {
+        return super::page::see_other("/setup/kit");
     }
     let reference = status.is_server_error().then(|| logged(web, question, &error));
     let said = said(&error, status, retry);

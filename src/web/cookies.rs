@@ -79,7 +79,7 @@ impl Cookies {
 }
 
 fn is_token(text: &str) -> bool {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !text.is_empty() && text.len() <= TOKEN_CHARS_MAX && text.bytes().all(known)
 }
 

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use minijinja::value::Serde;
 use minijinja::{Value, context};
 use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::web::RemoteAddr;
@@ -17,11 +16,16 @@ use super::answer::Refusal;
 use super::body::{self, Form, Part, Parts};
 use super::client::Client;
 use super::cookies::Cookie;
-use super::page::{self, Flash, FlashKind};
+use super::page::{self, Flash, FlashKind, value};
+use super::when::Calendar;
 use super::{Web, csrf, internal};
 use crate::domain::Error;
 use crate::domain::sessions::{self, Me, Member};
 
+/// Characters kept of what a browser calls itself.
+const AGENT_CHARS_MAX: usize = 200;
+/// Where an administrator may go who has not confirmed the recovery kit yet.
+const KIT_PATHS: [&str; 5] = ["/setup/kit", "/setup/kit/confirm", "/sign-out", "/still-here", "/terms"];
 /// Bytes of the first part of an upload, the CSRF token.
 const TOKEN_BYTES_MAX: usize = 128;
 
@@ -33,6 +37,7 @@ pub struct Asker {
     csrf: String,
     me: Option<Me>,
     practice: String,
+    agent: String,
     visit: Option<String>,
     cookie: Option<HeaderValue>,
 }
@@ -46,6 +51,7 @@ pub struct Signed {
     pub member: Member,
     /// The token of their session cookie, by which the domain opens their keys.
     pub token: String,
+    me: Me,
     asker: Asker,
 }
 
@@ -99,6 +105,18 @@ impl Deref for Admin {
     }
 }
 
+impl Signed {
+    /// What every page shows of them.
+    pub fn me_signed(&self) -> &Me {
+        &self.me
+    }
+
+    /// Dates as they read them.
+    pub fn calendar(&self) -> Calendar {
+        Calendar::new(&self.me.time_zone, self.web().clock.now())
+    }
+}
+
 impl Asker {
     /// What every handler may reach.
     pub fn web(&self) -> &Web {
@@ -113,6 +131,16 @@ impl Asker {
     /// Whether somebody is signed in, for pages that are open to all.
     pub fn me(&self) -> Option<&Me> {
         self.me.as_ref()
+    }
+
+    /// Name of the host practice; empty before set-up.
+    pub fn practice(&self) -> &str {
+        &self.practice
+    }
+
+    /// What the browser calls itself.
+    pub fn agent(&self) -> &str {
+        &self.agent
     }
 
     /// The token of the visit cookie, to tie to this browser what is not yet an account.
@@ -171,25 +199,24 @@ impl Asker {
 fn base(csrf: &str, me: Option<&Me>, practice: &str, flash: Option<Flash>) -> Value {
     let nothing = Value::from_pairs(std::iter::empty::<(&str, &str)>());
     context! {
-        csrf, practice, me => Value::from(Serde(me)), flash => Value::from(Serde(flash)), page => "",
+        csrf, practice, me => value(me), flash => value(flash), page => "",
         errors => nothing.clone(), form => nothing,
     }
 }
 
 /// Whose session this is, if anybody's still, and the name of the practice.
 async fn standing(web: &Web, token: Option<String>) -> Result<(Option<(Member, Me)>, String), Error> {
-    let now = web.clock.now();
     web.portal
         .run(move |portal| {
-            let session = match token.map(|token| portal.session(&token, now)) {
+            let session = match token.map(|token| portal.member(&token)) {
                 Some(Ok(member)) => {
-                    let me = portal.me(&member, now)?;
+                    let me = portal.me(&member)?;
                     Some((member, me))
                 }
                 Some(Err(Error::Internal { cause })) => return Err(Error::Internal { cause }),
                 Some(Err(_)) | None => None,
             };
-            Ok((session, portal.practice()?))
+            Ok((session, portal.practice()?.map(|practice| practice.name).unwrap_or_default()))
         })
         .await
 }
@@ -215,16 +242,20 @@ impl Signed {
         };
         let (session, practice) = standing(&web, Some(token.clone())).await?;
         let Some((member, me)) = session else { return Err(Refusal::SignIn { next, was_signed_in: true }.into()) };
+        if member.kit_missing() && !KIT_PATHS.contains(&req.uri().path()) {
+            return Err(Refusal::KitFirst.into());
+        }
         let asker = Asker {
             client: client_of(&web, req)?,
             csrf: web.csrf.token(&token),
-            me: Some(me),
+            me: Some(me.clone()),
+            agent: agent_of(req),
             practice,
             visit: None,
             cookie: None,
             web,
         };
-        Ok(Self { member, token, asker })
+        Ok(Self { member, token, me, asker })
     }
 }
 
@@ -239,7 +270,7 @@ impl<'a> FromRequest<'a> for Signed {
 impl<'a> FromRequest<'a> for Manager {
     async fn from_request(req: &'a Request, body: &mut RequestBody) -> Result<Self> {
         let signed = Signed::from_request(req, body).await?;
-        let manager = signed.member.manager().ok_or(Error::NotFound)?;
+        let manager = signed.member.manager().map_err(|_| Error::NotFound)?;
         Ok(Self { manager, signed })
     }
 }
@@ -247,24 +278,58 @@ impl<'a> FromRequest<'a> for Manager {
 impl<'a> FromRequest<'a> for Admin {
     async fn from_request(req: &'a Request, body: &mut RequestBody) -> Result<Self> {
         let signed = Signed::from_request(req, body).await?;
-        let admin = signed.member.admin().ok_or(Error::NotFound)?;
+        let admin = signed.member.admin().map_err(|_| Error::NotFound)?;
         Ok(Self { admin, signed })
+    }
+}
+
+/// A multipart form of somebody whose session has ended while they were writing it, its CSRF part checked.
+pub struct LateUpload {
+    /// What every handler may reach.
+    pub web: Arc<Web>,
+    /// The token of the session that has ended.
+    pub token: String,
+    /// The parts that follow.
+    pub parts: Parts,
+}
+
+impl Upload {
+    /// Like the extractor, but lets a form in whose session has just ended, to be saved.
+    pub async fn from_request_or_late(req: &Request, body: &mut RequestBody) -> Result<Result<Self, LateUpload>> {
+        let refused = match Signed::of(req).await {
+            Ok(signed) => return Self::open(signed, req, body).await.map(Ok),
+            Err(error) => error,
+        };
+        let web = web_of(req)?;
+        let was_signed_in = matches!(refused.downcast_ref(), Some(Refusal::SignIn { was_signed_in: true, .. }));
+        let token = web.cookies.read(req.headers(), Cookie::Session).map(str::to_owned);
+        let Some(token) = token.filter(|_| was_signed_in) else { return Err(refused) };
+        let mut parts = Parts::new(req, body.take().map_err(|_| Refusal::Broken)?, body::UPLOAD_BYTES_MAX)?;
+        check_first(&mut parts, req, &web.csrf.token(&token)).await?;
+        Ok(Err(LateUpload { web, token, parts }))
+    }
+
+    async fn open(signed: Signed, req: &Request, body: &mut RequestBody) -> Result<Self> {
+        let mut parts = Parts::new(req, body.take().map_err(|_| Refusal::Broken)?, body::UPLOAD_BYTES_MAX)?;
+        check_first(&mut parts, req, &signed.csrf).await?;
+        Ok(Self { signed, parts })
+    }
+}
+
+/// The token stands in the header or in the first part.
+async fn check_first(parts: &mut Parts, req: &Request, csrf: &str) -> Result<(), Refusal> {
+    match req.header(csrf::HEADER) {
+        Some(given) => csrf::matching(given, &[csrf]),
+        None => match parts.next().await? {
+            Some(part) => csrf::matching(&token_in(part).await?, &[csrf]),
+            None => Err(Refusal::Forged),
+        },
     }
 }
 
 impl<'a> FromRequest<'a> for Upload {
     async fn from_request(req: &'a Request, body: &mut RequestBody) -> Result<Self> {
-        let signed = Signed::of(req).await?;
-        let stream = body.take().map_err(|_| Refusal::Broken)?;
-        let mut parts = Parts::new(req, stream, body::UPLOAD_BYTES_MAX)?;
-        match req.header(csrf::HEADER) {
-            Some(given) => csrf::matching(given, &[&signed.csrf])?,
-            None => match parts.next().await? {
-                Some(part) => csrf::matching(&token_in(part).await?, &[&signed.csrf])?,
-                None => return Err(Refusal::Forged.into()),
-            },
-        }
-        Ok(Self { signed, parts })
+        Self::open(Signed::of(req).await?, req, body).await
     }
 }
 
@@ -290,8 +355,12 @@ impl<'a> FromRequest<'a> for Anyone {
         };
         let csrf = signed.or(known).unwrap_or_else(|| web.csrf.token(&visit));
         let client = client_of(&web, req)?;
-        Ok(Self(Asker { client, csrf, me, practice, visit: Some(visit), cookie, web }))
+        Ok(Self(Asker { client, csrf, me, practice, agent: agent_of(req), visit: Some(visit), cookie, web }))
     }
+}
+
+fn agent_of(req: &Request) -> String {
+    req.header(header::USER_AGENT).unwrap_or_default().chars().take(AGENT_CHARS_MAX).collect()
 }
 
 /// A fresh visit token and the header that keeps it.

@@ -101,7 +101,7 @@ impl governor::clock::Clock for Steady {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        self.0.elapsed()
+        self.0.since_boot()
     }
 }
 

@@ -9,34 +9,53 @@
 //! | [`body`] | forms and uploads, counted while they stream |
 //! | [`answer`], [`headers`] | refusals and faults as pages or JSON; the headers on every answer |
 //! | [`page`], [`assets`] | templates, and the files that pages need |
-//! | [`open`] | what a stranger may see |
+//! | [`open`], [`setup`], [`sign_in`], [`register`] | what a stranger may see, and how they become somebody |
+//! | [`mailbox`], [`thread`], [`compose`], [`uploads`], [`files`] | folders, conversations, writing, files in and out |
+//! | [`profile`], [`people`], [`admin`] | oneself, everybody, the installation |
+//! | [`when`], [`prose`], [`letters`] | dates and sizes, what people wrote as safe markup, letters for the mail gateway |
 
 use std::sync::Arc;
 
 use crate::config::{Config, PublicUrl};
-use crate::domain::portal::Portal;
-use crate::domain::{Clock, Error};
+use crate::domain::{Clock, Error, Portal};
+use crate::gateway::mail::Postman;
 use crate::metrics::Metrics;
 
+pub mod admin;
 pub mod answer;
 pub mod assets;
 pub mod body;
 pub mod client;
+pub mod compose;
 pub mod cookies;
 pub mod csrf;
+pub mod files;
 pub mod front;
 pub mod guard;
 pub mod headers;
+pub mod letters;
 pub mod limits;
+pub mod mailbox;
 pub mod methods;
 pub mod open;
 pub mod page;
+pub mod people;
+pub mod profile;
+pub mod prose;
+pub mod register;
 pub mod routes;
+pub mod setup;
+pub mod sign_in;
+pub mod thread;
+pub mod uploads;
+pub mod when;
 
 /// What every handler may reach. Made once by `serve`, shared by all requests.
 pub struct Web {
     /// The rules, behind the one seam between async and sync.
-    pub portal: Portal,
+    pub portal: Arc<Portal>,
+    /// Fills letters in, and hands them to the mail server.
+    pub postman: Postman,
     /// What the program was told before it started; `public_url` has its final port.
     pub config: Arc<Config>,
     /// Counters.
@@ -60,7 +79,7 @@ pub struct Web {
 impl Web {
     /// Everything that the pages need around an open portal.
     pub fn new(
-        portal: Portal,
+        portal: Arc<Portal>,
         config: Arc<Config>,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
@@ -71,6 +90,7 @@ impl Web {
         let cookies = cookies::Cookies::new(config.public_url.is_https());
         let limits = limits::Limits::new(&clock);
         Ok(Self {
+            postman: Postman::new(config.smtp.as_ref(), &config.public_url.to_string()).map_err(internal)?,
             portal,
             config,
             metrics,

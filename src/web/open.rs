@@ -11,7 +11,8 @@ use subtle::ConstantTimeEq;
 use super::Web;
 use super::client::Client;
 use super::guard::Anyone;
-use crate::domain::{Error, TERMS_VERSION};
+use crate::domain::Error;
+use crate::domain::invites::TERMS_VERSION;
 
 /// `GET /`: to the inbox, or to sign in first.
 #[handler]

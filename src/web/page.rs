@@ -64,6 +64,17 @@ fn translate(text: &str, values: Kwargs) -> Result<String, minijinja::Error> {
     Ok(said)
 }
 
+/// Anything serializable, for a template.
+pub fn value(it: impl Serialize) -> Value {
+    Value::from_serialize(it)
+}
+
+/// A JSON answer.
+pub fn json(it: &impl Serialize) -> poem::Result<Response> {
+    let body = serde_json::to_string(it).map_err(super::internal)?;
+    Ok(body.with_content_type("application/json").into_response())
+}
+
 /// To another page of ours, by GET.
 pub fn see_other(path: &str) -> Response {
     StatusCode::SEE_OTHER.with_header(header::LOCATION, path).into_response()

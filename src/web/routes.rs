@@ -1,24 +1,79 @@
 //! Every route on one screen: everything that a stranger can ask.
 //!
-//! | method and path | who may ask | what happens |
-//! |---|---|---|
-//! | GET `/` | Anyone | to the inbox, or to sign in |
-//! | GET `/terms` | Anyone | the terms of use |
-//! | GET `/healthz` | nobody in particular | whether the store answers |
-//! | GET `/metrics` | this machine, or with the token | the counters |
-//! | GET `/assets/{version}/…` | nobody in particular | style, scripts, pictures |
+//! Who may ask stands in the handler's arguments: `Anyone`, `Signed`, `Upload` (signed in, with a multipart form),
+//! `Manager`, `Admin`. Whatever changes something is no GET and carries a CSRF token.
 
 use poem::Route;
+use poem::http::Method;
 
-use super::methods::get;
-use super::{assets, open};
+use super::methods::{Methods, get, post};
+use super::{
+    admin, assets, compose, files, mailbox, open, people, profile, register, setup, sign_in, thread, uploads,
+};
 
 /// All of them.
 pub fn all() -> Route {
     Route::new()
+        // Anyone
         .at("/", get(open::home))
         .at("/terms", get(open::terms))
         .at("/healthz", get(open::health))
         .at("/metrics", get(open::metrics))
         .at("/assets/:version/*path", get(assets::serve))
+        .at("/setup", post(setup::create))
+        .at("/setup/:token", get(setup::form))
+        .at("/sign-in", get(sign_in::form).post(sign_in::enter))
+        .at("/password-strength", post(sign_in::strength))
+        .at("/register/:token", get(register::arrive))
+        .at("/register/details", get(register::details).post(register::details_given))
+        .at("/register/code", get(register::code).post(register::code_given))
+        .at("/register/resend", post(register::resend))
+        .at("/register/account", get(register::account).post(register::register))
+        .at("/register/ask", post(register::ask))
+        // Signed
+        .at("/sign-out", post(sign_in::leave))
+        .at("/still-here", get(sign_in::still_here))
+        .at("/inbox", get(mailbox::inbox))
+        .at("/sent", get(mailbox::sent))
+        .at("/drafts", get(mailbox::drafts))
+        .at("/compose", get(compose::form).post(compose::submit))
+        .at("/recipients", get(compose::recipient))
+        .at("/drafts/:id", post(compose::autosave))
+        .at("/drafts/:id/files", post(uploads::create))
+        .at("/drafts/:id/files/:file", Methods::default().on(Method::DELETE, compose::remove_file))
+        .at("/uploads", Methods::default().on(Method::OPTIONS, uploads::abilities))
+        .at("/uploads/:id", uploads())
+        .at("/threads/:id", get(thread::show))
+        .at("/threads/:id/print", get(thread::print))
+        .at("/messages/:id/expiry", post(thread::expiry))
+        .at("/messages/:id/recall", post(thread::recall))
+        .at("/messages/:id/delete", post(thread::delete))
+        .at("/messages/:id/notices/:account", post(thread::resend))
+        .at("/messages/:id/files/:file", get(files::one))
+        .at("/messages/:id/files.zip", get(files::all))
+        .at("/messages/:id/export", get(files::export))
+        .at("/profile", get(profile::show).post(profile::change))
+        .at("/profile/password", post(profile::password))
+        .at("/profile/sessions/end-others", post(profile::end_others))
+        .at("/profile/key", post(profile::key))
+        // Manager
+        .at("/people", get(people::list))
+        .at("/people/:id", get(people::edit).post(people::correct))
+        .at("/people/:id/resend", post(people::resend))
+        .at("/people/:id/unlock", post(people::unlock))
+        .at("/people/:id/disable", post(people::disable))
+        .at("/people/:id/enable", post(people::enable))
+        // Admin
+        .at("/setup/kit", get(setup::kit).post(setup::kit_confirmed))
+        .at("/setup/kit/confirm", get(setup::kit_confirm))
+        .at("/settings/practice", get(admin::practice).post(admin::change_practice))
+        .at("/settings/about", get(admin::about))
+        .at("/outbox", get(admin::outbox))
+}
+
+fn uploads() -> Methods {
+    Methods::default()
+        .on(Method::HEAD, uploads::progress)
+        .on(Method::PATCH, uploads::append)
+        .on(Method::DELETE, uploads::abort)
 }

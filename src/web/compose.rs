@@ -1,0 +1,414 @@
+//! Writing: the form, saving it as a draft by itself, and sending it.
+
+use minijinja::{Value, context};
+use poem::http::StatusCode;
+use poem::web::{Path, Query};
+use poem::{FromRequest, Request, RequestBody, Response, Result, handler};
+use serde::Deserialize;
+
+use super::answer::Refusal;
+use super::body::{Form, Part};
+use super::guard::{Signed, Upload};
+use super::page::{FlashKind, json, value};
+use super::prose;
+use super::thread::file_line;
+use super::when::{Calendar, Choice};
+use crate::domain::accounts::Relationship;
+use crate::domain::drafts::{BODY_CHARS_MAX, DraftText, DraftView, FILES_MAX, SEND_BYTES_MAX, SUBJECT_CHARS_MAX};
+use crate::domain::ids::MessageId;
+use crate::domain::messages::{Content, Correspondent};
+use crate::domain::send::AddressView;
+use crate::domain::sessions::Member;
+use crate::domain::{Error, Portal, Timestamp};
+
+/// Bytes of one text part of the form: 200,000 characters of four bytes, and some.
+const PART_BYTES_MAX: usize = 1024 * 1024;
+/// The name that the form gives its files.
+const FILES_FIELD: &str = "files[]";
+
+/// What the page is opened with.
+#[derive(Debug, Default, Deserialize)]
+pub struct Opening {
+    draft: Option<String>,
+    reply: Option<String>,
+    #[serde(default)]
+    all: String,
+    #[serde(default)]
+    to: String,
+}
+
+/// Everything that the page shows besides the form's values.
+struct Sheet {
+    draft: MessageId,
+    revision: u64,
+    text: DraftText,
+    view: Option<DraftView>,
+    reply: Option<Reply>,
+    ask_relationship: bool,
+}
+
+/// What is answered, and to whom.
+struct Reply {
+    people: Vec<Correspondent>,
+    thread_url: String,
+    from: String,
+    date: Timestamp,
+    content: Content,
+}
+
+/// The text that a form carries.
+fn text_of(form: &Form) -> Result<DraftText, Error> {
+    let reply = form.get("reply");
+    Ok(DraftText {
+        to: form.get("to").to_owned(),
+        relationship: form.get("relationship").to_owned(),
+        first_name: form.get("first_name").to_owned(),
+        last_name: form.get("last_name").to_owned(),
+        office_phone: form.get("office_phone").to_owned(),
+        cell_phone: form.get("cell_phone").to_owned(),
+        subject: form.get("subject").to_owned(),
+        body: form.get("body").replace("\r\n", "\n"),
+        expires: form.get("expires").to_owned(),
+        reply_to: if reply.is_empty() { None } else { Some(reply.parse()?) },
+        reply_all: form.get("all") == "1",
+    })
+}
+
+fn begin(portal: &Portal, member: &Member, opening: &Opening) -> Result<Sheet, Error> {
+    if let Some(draft) = &opening.draft {
+        let view = portal.draft(member, draft.parse()?)?;
+        return sheet(portal, member, view.id, view.revision, view.text.clone());
+    }
+    let me = portal.own_account(member)?;
+    let signature = if me.signature.is_empty() { String::new() } else { format!("\n\n{}", me.signature) };
+    let mut text = DraftText {
+        body: signature,
+        expires: portal.default_expiry_days(member)?.to_string(),
+        to: opening.to.clone(),
+        ..DraftText::default()
+    };
+    if let Some(reply) = &opening.reply {
+        let id = reply.parse()?;
+        text.subject = reply_subject(&portal.quoted(member, id)?.2.subject);
+        (text.reply_to, text.reply_all) = (Some(id), opening.all == "1");
+    } else if !member.can_compose() {
+        return Err(Error::Denied);
+    }
+    sheet(portal, member, MessageId::generate(), 0, text)
+}
+
+/// Gathers the page for a text.
+fn sheet(
+    portal: &Portal,
+    member: &Member,
+    draft: MessageId,
+    revision: u64,
+    text: DraftText,
+) -> Result<Sheet, Error> {
+    let view = match portal.draft(member, draft) {
+        Ok(view) => Some(view),
+        Err(Error::NotFound) => None,
+        Err(error) => return Err(error),
+    };
+    let reply = match text.reply_to {
+        Some(to) => {
+            let people = portal.reply_to(member, to, text.reply_all)?;
+            let quoted = portal.quoted(member, to);
+            let (message, from, content) = match quoted {
+                Ok(quoted) => quoted,
+                // What is answered may have been destroyed meanwhile: the answer can still be sent.
+                Err(Error::Expired) => return Ok(Sheet { draft, revision, text, view, reply: None, ask_relationship: false }),
+                Err(error) => return Err(error),
+            };
+            let thread_url = format!("/threads/{}", message.thread);
+            Some(Reply { people, thread_url, from: from.name, date: message.created, content })
+        }
+        None => None,
+    };
+    let revision = view.as_ref().map_or(revision, |view| view.revision.max(revision));
+    let ask = reply.is_none() && !text.to.trim().is_empty() && is_new(&portal.look_up(member, text.to.trim())?);
+    Ok(Sheet { draft, revision, text, view, reply, ask_relationship: ask })
+}
+
+fn is_new(address: &AddressView) -> bool {
+    address.valid && !address.known
+}
+
+/// "Re: …", once, and never longer than a subject may be.
+fn reply_subject(subject: &str) -> String {
+    let bare = subject.trim_start_matches("Re: ");
+    format!("Re: {bare}").chars().take(SUBJECT_CHARS_MAX).collect()
+}
+
+fn page_of(signed: &Signed, sheet: &Sheet) -> Value {
+    let calendar = signed.calendar();
+    let text = &sheet.text;
+    let files = sheet.view.as_ref().map(|view| view.files.as_slice()).unwrap_or_default();
+    let days = text.expires.parse().ok();
+    let relationships = Relationship::ALL.map(|(one, value, text)| {
+        let selected = sheet.text.relationship == one.value();
+        Choice { value: value.to_owned(), text: text.to_owned(), selected }
+    });
+    let people = sheet.reply.as_ref().map(|reply| reply.people.as_slice()).unwrap_or_default();
+    context! {
+        page => "compose",
+        draft_id => sheet.draft.to_string(),
+        revision => sheet.revision,
+        mode => if text.reply_to.is_some() { "reply" } else { "new" },
+        reply_to => people.iter().map(|who| context! { name => who.name.as_str(), email => who.email.as_str() }).collect::<Value>(),
+        thread_url => sheet.reply.as_ref().map(|reply| reply.thread_url.as_str()),
+        form => context! {
+            to => text.to.as_str(), relationship => text.relationship.as_str(),
+            first_name => text.first_name.as_str(), last_name => text.last_name.as_str(),
+            office_phone => text.office_phone.as_str(), cell_phone => text.cell_phone.as_str(),
+            subject => text.subject.as_str(), body => text.body.as_str(), expires => text.expires.as_str(),
+            reply => text.reply_to.map(|id| id.to_string()), all => if text.reply_all { "1" } else { "" },
+        },
+        ask_relationship => sheet.ask_relationship,
+        relationships => value(relationships),
+        expiry_options => value(calendar.expiry_choices(signed.web().clock.now(), days)),
+        files => files.iter().map(file_line).collect::<Value>(),
+        files_bytes => files.iter().map(|file| file.bytes).sum::<u64>(),
+        limit_bytes => SEND_BYTES_MAX,
+        limit_files => FILES_MAX,
+        limits => context! { subject => SUBJECT_CHARS_MAX, body => BODY_CHARS_MAX },
+        quoted => sheet.reply.iter().map(|reply| quote(reply, &calendar)).collect::<Value>(),
+    }
+}
+
+fn quote(reply: &Reply, calendar: &Calendar) -> Value {
+    context! {
+        from => context! { name => reply.from.as_str() },
+        date => value(calendar.when(reply.date)),
+        body_html => prose::to_html(&reply.content.body),
+    }
+}
+
+/// `GET /compose`: an empty form, a draft, or an answer. Nothing is stored until something is written.
+#[handler]
+pub async fn form(signed: Signed, opening: Query<Opening>) -> Result<Response> {
+    let member = signed.member.clone();
+    let sheet = signed.web().portal.run(move |portal| begin(portal, &member, &opening.0)).await?;
+    signed.page("pages/compose.html", page_of(&signed, &sheet))
+}
+
+/// A form whose session may have ended while it was being written: then it is kept as a draft.
+pub enum Writer {
+    /// Still signed in.
+    Signed(Box<Upload>),
+    /// Signed out meanwhile; what was written is saved if the session is remembered.
+    Late {
+        /// Whether it could be saved.
+        saved: bool,
+    },
+}
+
+impl<'a> FromRequest<'a> for Writer {
+    async fn from_request(req: &'a Request, body: &mut RequestBody) -> Result<Self> {
+        match Upload::from_request_or_late(req, body).await? {
+            Ok(upload) => Ok(Self::Signed(Box::new(upload))),
+            Err(late) => {
+                let form = read_texts(late.parts).await?;
+                let (text, draft) = (text_of(&form)?, form.get("draft").parse::<MessageId>()?);
+                let token = late.token;
+                let saved = late.web.portal.run(move |portal| portal.save_draft_of_ended_session(&token, draft, &text));
+                Ok(Self::Late { saved: saved.await.is_ok() })
+            }
+        }
+    }
+}
+
+/// The text fields of a form whose files are not wanted any more.
+async fn read_texts(mut parts: super::body::Parts) -> Result<Form, Refusal> {
+    let mut form = Form::default();
+    while let Some(mut part) = parts.next().await? {
+        if part.file_name().is_some() {
+            while part.chunk().await?.is_some() {}
+        } else {
+            let name = part.name().to_owned();
+            form.add(name, part.text(PART_BYTES_MAX).await?)?;
+        }
+    }
+    Ok(form)
+}
+
+/// `POST /compose`: sends, saves, discards, or removes a file, with whatever files the form itself carries.
+#[handler]
+pub async fn submit(writer: Writer) -> Result<Response> {
+    let Upload { signed, mut parts } = match writer {
+        Writer::Signed(upload) => *upload,
+        Writer::Late { saved } => {
+            return Ok(super::page::see_other(if saved { "/sign-in?saved=1" } else { "/sign-in?idle=1" }));
+        }
+    };
+    let mut form = Form::default();
+    let mut refused = None;
+    while let Some(part) = parts.next().await? {
+        if part.file_name().is_some() {
+            let draft = form.get("draft").parse::<MessageId>();
+            if let Err(error) = take_file(&signed, draft, part).await? {
+                refused = Some(error);
+            }
+        } else {
+            let name = part.name().to_owned();
+            form.add(name, part.text(PART_BYTES_MAX).await?)?;
+        }
+    }
+    act(&signed, &form, refused).await
+}
+
+/// Seals a file of the form itself into the draft. What is refused is read to its end, so that the form can be shown
+/// again with the fault beside the field.
+async fn take_file(signed: &Signed, draft: Result<MessageId, Error>, mut part: Part) -> Result<Result<(), Error>> {
+    let name = part.file_name().unwrap_or_default();
+    let chunk = part.chunk().await?;
+    if part.name() != FILES_FIELD || (name.is_empty() && chunk.is_none()) {
+        while part.chunk().await?.is_some() {}
+        return Ok(Ok(()));
+    }
+    let mut upload = super::uploads::Intake::begin(signed, draft?, name, None).await;
+    let mut next = chunk;
+    while let Some(bytes) = next {
+        if let Ok(intake) = &mut upload
+            && let Err(error) = intake.take(bytes).await
+        {
+            upload = Err(error);
+        }
+        next = part.chunk().await?;
+    }
+    Ok(match upload {
+        Ok(intake) => intake.finish().await,
+        Err(error) => Err(error),
+    })
+}
+
+async fn act(signed: &Signed, form: &Form, refused: Option<Error>) -> Result<Response> {
+    let (draft, text) = (form.get("draft").parse::<MessageId>()?, text_of(form)?);
+    let (member, action) = (signed.member.clone(), form.get("action").to_owned());
+    let portal = &signed.web().portal;
+    if action == "discard" {
+        portal.run(move |portal| portal.discard_draft(&member, draft)).await?;
+        signed.flash(FlashKind::Ok, "The draft is discarded.");
+        return Ok(signed.go(if signed.member.can_compose() { "/drafts" } else { "/inbox" }));
+    }
+    let result = match (refused, action.strip_prefix("remove:")) {
+        (Some(error), _) => Err(error),
+        (None, Some(file)) => {
+            let file = file.parse()?;
+            portal.run(move |portal| portal.remove_file(&member, draft, file)).await.map(|()| None)
+        }
+        (None, None) if action == "send" => {
+            let text = text.clone();
+            portal.run(move |portal| portal.send(&member, draft, &text)).await.map(Some)
+        }
+        (None, None) => Ok(None),
+    };
+    match result {
+        Ok(Some(sent)) => {
+            signed.web().metrics.sends.one();
+            signed.flash(FlashKind::Ok, "Your message is sent.");
+            Ok(signed.go(&format!("/threads/{}", sent.thread)))
+        }
+        Ok(None) => saved(signed, form, draft, text, &action).await,
+        Err(error) => again(signed, form, draft, text, error).await,
+    }
+}
+
+/// Saves the text and shows the form, or the drafts.
+async fn saved(signed: &Signed, form: &Form, draft: MessageId, text: DraftText, action: &str) -> Result<Response> {
+    let (member, kept) = (signed.member.clone(), text.clone());
+    let based_on = Some(form.get("revision").parse().unwrap_or_default());
+    let result = signed.web().portal.run(move |portal| match portal.save_draft(&member, draft, based_on, &kept) {
+        // The form may come from before the draft was first saved: by an upload, or by the script of the page.
+        Err(Error::Conflict) => portal.save_draft(&member, draft, None, &kept),
+        other => other,
+    });
+    match result.await {
+        Ok(_) if action == "save" => {
+            signed.flash(FlashKind::Ok, "The draft is saved.");
+            Ok(signed.go(&format!("/compose?draft={draft}")))
+        }
+        Ok(_) => Ok(signed.go(&format!("/compose?draft={draft}"))),
+        Err(error) => again(signed, form, draft, text, error).await,
+    }
+}
+
+/// The form as it was, with the fault beside its field; the text is safe in the draft as well.
+async fn again(signed: &Signed, form: &Form, draft: MessageId, text: DraftText, error: Error) -> Result<Response> {
+    if !matches!(error, Error::Invalid { .. }) {
+        return Err(error.into());
+    }
+    let member = signed.member.clone();
+    let mut sheet = signed
+        .web()
+        .portal
+        .run(move |portal| {
+            _ = portal.save_draft(&member, draft, None, &text);
+            sheet(portal, &member, draft, 0, text)
+        })
+        .await?;
+    sheet.ask_relationship |= matches!(error, Error::Invalid { field: "relationship", .. });
+    signed.refill("pages/compose.html", page_of(signed, &sheet), form, error)
+}
+
+/// `POST /drafts/{id}`: the page saves by itself.
+#[handler]
+pub async fn autosave(signed: Signed, Path(id): Path<String>, form: Form) -> Result<Response> {
+    let (member, draft, text) = (signed.member.clone(), id.parse::<MessageId>()?, text_of(&form)?);
+    let based_on = match form.get("force") {
+        "1" => None,
+        _ => Some(form.get("revision").parse().unwrap_or_default()),
+    };
+    let revision = signed.web().portal.run(move |portal| portal.save_draft(&member, draft, based_on, &text)).await;
+    match revision {
+        Ok(revision) => {
+            let now = signed.calendar().time(signed.web().clock.now());
+            json(&serde_json::json!({ "revision": revision, "saved": format!("Saved {now}") }))
+        }
+        Err(Error::Conflict) => {
+            let message = "This draft was changed in another tab.";
+            let mut response = json(&serde_json::json!({ "message": message }))?;
+            response.set_status(StatusCode::CONFLICT);
+            Ok(response)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `DELETE /drafts/{id}/files/{file}`: removes a file, by the page's script.
+#[handler]
+pub async fn remove_file(signed: Signed, Path((id, file)): Path<(String, String)>) -> Result<StatusCode> {
+    let (member, draft, file) = (signed.member.clone(), id.parse()?, file.parse()?);
+    signed.web().portal.run(move |portal| portal.remove_file(&member, draft, file)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An address that is asked about.
+#[derive(Debug, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    address: String,
+}
+
+/// `GET /recipients?address=`: what the form should know of an address.
+#[handler]
+pub async fn recipient(signed: Signed, asked: Query<Asked>) -> Result<Response> {
+    if !signed.member.can_compose() {
+        return Err(Error::Denied.into());
+    }
+    signed.web().limits.recipients.check(signed.group())?;
+    let member = signed.member.clone();
+    json(&signed.web().portal.run(move |portal| portal.look_up(&member, asked.0.address.trim())).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_say_re_once() {
+        assert_eq!(reply_subject("Tooth 14"), "Re: Tooth 14");
+        assert_eq!(reply_subject("Re: Re: Tooth 14"), "Re: Tooth 14");
+        assert_eq!(reply_subject(&"x".repeat(300)).chars().count(), SUBJECT_CHARS_MAX);
+    }
+}

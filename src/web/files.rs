@@ -1,0 +1,219 @@
+//! Downloads: a file of a message with HTTP ranges, all of them as a zip, a message as an age file.
+//!
+//! The bytes are opened on a thread of their own and handed over in pieces. A file that proves cut short or changed
+//! breaks the connection off: an ending that looks complete would be a lie.
+
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use poem::http::{HeaderMap, StatusCode, header};
+use poem::web::Path;
+use poem::{Body, IntoResponse, Response, Result, handler};
+use tokio::sync::mpsc;
+
+use super::guard::Signed;
+use crate::domain::Error;
+use crate::domain::files::FileStream;
+use crate::domain::ids::MessageId;
+
+/// Bytes handed over at once.
+const PIECE_BYTES: usize = 128 * 1024;
+/// Pieces that may wait for the network: bounds what a download keeps in memory.
+const PIECES_WAITING_MAX: usize = 4;
+/// What stays as it is in `filename*` (RFC 8187, attr-char).
+const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+type Pieces = mpsc::Sender<io::Result<Bytes>>;
+
+/// Collects what is written into pieces for the network.
+struct Outlet {
+    pieces: Pieces,
+    piece: Vec<u8>,
+}
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES));
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the reader has gone");
+        self.pieces.blocking_send(Ok(piece.into())).map_err(gone)
+    }
+}
+
+/// A body that `write` fills from a thread of its own. When it fails, the connection is broken off.
+fn streamed(write: impl FnOnce(&mut dyn Write) -> Result<(), Error> + Send + 'static) -> Body {
+    let (pieces, mut waiting) = mpsc::channel(PIECES_WAITING_MAX);
+    tokio::task::spawn_blocking(move || {
+        let mut outlet = Outlet { pieces: pieces.clone(), piece: Vec::with_capacity(PIECE_BYTES) };
+        let done = write(&mut outlet).and_then(|()| outlet.flush().map_err(Error::internal));
+        if let Err(error) = done
+            && !pieces.is_closed()
+        {
+            tracing::error!(cause = super::answer::chain(&error), "a download was broken off");
+            _ = pieces.blocking_send(Err(io::Error::other("broken off")));
+        }
+    });
+    Body::from_bytes_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)))
+}
+
+/// `Content-Disposition` of a download (RFC 6266): a plain name for old programs, the true one for all others.
+fn attachment(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_graphic() && !"\"\\%/;'".contains(c) || c == ' ' { c } else { '_' };
+    let plain: String = name.chars().map(safe).collect();
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(name, ATTR_CHAR))
+}
+
+fn download(body: Body, mime: &str, name: &str) -> Response {
+    // A type that a browser would run on its own in our name is sent as bytes.
+    let mime = if matches!(mime, "text/html" | "application/xhtml+xml" | "image/svg+xml" | "text/xml" | "application/xml")
+        || mime.contains("javascript")
+    {
+        "application/octet-stream"
+    } else {
+        mime
+    };
+    let mut response = Response::builder()
+        .header(header::CONTENT_TYPE, mime)
+        .header(header::CONTENT_DISPOSITION, attachment(name))
+        .body(body);
+    let sandbox = header::HeaderValue::from_static("default-src 'none'; sandbox");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, sandbox);
+    response
+}
+
+/// One range of `Range: bytes=…` (RFC 9110, section 14). Several ranges at once are answered with the whole file.
+fn range(headers: &HeaderMap, length: u64) -> Option<Result<(u64, u64), ()>> {
+    let spec = headers.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
+    let (first, last) = spec.split_once('-').filter(|_| !spec.contains(','))?;
+    let end = length.checked_sub(1);
+    let bounds = match (first.trim(), last.trim()) {
+        ("", suffix) => {
+            let suffix: u64 = suffix.parse().ok()?;
+            end.filter(|_| suffix > 0).map(|end| (length.saturating_sub(suffix), end))
+        }
+        (first, "") => end.and_then(|end| first.parse().ok().map(|first| (first, end))),
+        (first, last) => {
+            let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+            if first > last {
+                return None;
+            }
+            end.map(|end| (first, last.min(end)))
+        }
+    };
+    Some(bounds.filter(|(first, last)| first <= last && *first < length).ok_or(()))
+}
+
+fn copy(stream: &mut FileStream, to: &mut dyn Write, mut left: u64, whole: bool) -> Result<(), Error> {
+    let mut buffer = vec![0; PIECE_BYTES];
+    while left > 0 {
+        let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let room = buffer.get_mut(..want).unwrap_or_default();
+        let count = stream.read(room).map_err(Error::internal)?;
+        if count == 0 {
+            return Err(Error::internal("a file is shorter than its message says"));
+        }
+        to.write_all(room.get(..count).unwrap_or_default()).map_err(Error::internal)?;
+        left -= count as u64;
+    }
+    // The end of the seal and the digest of it all are checked by the read that meets the end.
+    if whole && stream.read(&mut [0]).map_err(Error::internal)? != 0 {
+        return Err(Error::internal("a file is longer than its message says"));
+    }
+    Ok(())
+}
+
+/// `GET /messages/{id}/files/{file}`: one file, byte for byte.
+#[handler]
+pub async fn one(signed: Signed, Path((id, file)): Path<(String, String)>, headers: &HeaderMap) -> Result<Response> {
+    let (member, id, file) = (signed.member.clone(), id.parse::<MessageId>()?, file.parse()?);
+    let mut stream = signed.web().portal.run(move |portal| portal.open_file(&member, id, file)).await?;
+    let (length, name, mime) = (stream.info.bytes, stream.info.name.clone(), stream.info.mime.clone());
+    let (first, last, partial) = match range(headers, length) {
+        None => (0, length.saturating_sub(1), false),
+        Some(Ok((first, last))) => (first, last, true),
+        Some(Err(())) => {
+            let star = format!("bytes */{length}");
+            return Ok(StatusCode::RANGE_NOT_SATISFIABLE.with_header(header::CONTENT_RANGE, star).into_response());
+        }
+    };
+    let size = if length == 0 { 0 } else { last - first + 1 };
+    let body = streamed(move |to| {
+        if first > 0 {
+            stream.skip_to(first).map_err(Error::internal)?;
+        }
+        copy(&mut stream, to, size, !partial)
+    });
+    let mut response = download(body, &mime, &name);
+    response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
+    response.headers_mut().insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
+    if partial {
+        response.set_status(StatusCode::PARTIAL_CONTENT);
+        let range = format!("bytes {first}-{last}/{length}");
+        response.headers_mut().insert(header::CONTENT_RANGE, range.parse().map_err(Error::internal)?);
+    }
+    Ok(response)
+}
+
+/// `GET /messages/{id}/files.zip`: all files of a message.
+#[handler]
+pub async fn all(signed: Signed, Path(id): Path<String>) -> Result<Response> {
+    let (member, id) = (signed.member.clone(), id.parse::<MessageId>()?);
+    let (asker, portal) = (member.clone(), signed.web().portal.clone());
+    signed.web().portal.run(move |portal| portal.openable(&asker, id)).await?;
+    let body = streamed(move |to| portal.write_zip(&member, id, to));
+    Ok(download(body, "application/zip", "sealpost-files.zip"))
+}
+
+/// `GET /messages/{id}/export`: the message and its files as an age file.
+#[handler]
+pub async fn export(signed: Signed, Path(id): Path<String>) -> Result<Response> {
+    let (member, id) = (signed.member.clone(), id.parse::<MessageId>()?);
+    let (asker, portal) = (member.clone(), signed.web().portal.clone());
+    signed.web().portal.run(move |portal| portal.openable(&asker, id)).await?;
+    let body = streamed(move |to| portal.write_export(&member, id, to));
+    Ok(download(body, "application/octet-stream", "sealpost-message.zip.age"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_break_out_of_their_header() {
+        assert_eq!(attachment("x-ray 1.png"), "attachment; filename=\"x-ray 1.png\"; filename*=UTF-8''x-ray%201.png");
+        let tricky = attachment("a\"; filename=b\r\nSet-Cookie: c;é.exe");
+        assert!(!tricky.contains(['\r', '\n', 'é']));
+        assert_eq!(tricky.matches('"').count(), 2);
+    }
+
+    #[test]
+    fn ranges_are_those_of_the_rfc() {
+        let ask = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RANGE, text.parse().unwrap());
+            range(&headers, 100)
+        };
+        assert_eq!(ask("bytes=0-9"), Some(Ok((0, 9))));
+        assert_eq!(ask("bytes=90-"), Some(Ok((90, 99))));
+        assert_eq!(ask("bytes=-10"), Some(Ok((90, 99))));
+        assert_eq!(ask("bytes=-1000"), Some(Ok((0, 99))));
+        assert_eq!(ask("bytes=50-1000"), Some(Ok((50, 99))));
+        assert_eq!(ask("bytes=100-"), Some(Err(())));
+        assert_eq!(ask("bytes=-0"), Some(Err(())));
+        for ignored in ["bytes=9-0", "bytes=0-1,5-6", "lines=1-2", "bytes=a-b", "bytes=-"] {
+            assert_eq!(ask(ignored), None, "{ignored}");
+        }
+        assert_eq!(range(&HeaderMap::new(), 100), None);
+    }
+}

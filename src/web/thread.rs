@@ -1,0 +1,250 @@
+//! A conversation, and what can be done with its messages.
+
+use minijinja::{Value, context};
+use poem::web::Path;
+use poem::{Response, Result, handler};
+
+use super::body::Form;
+use super::guard::Signed;
+use super::page::{FlashKind, value};
+use super::prose;
+use super::when::{Calendar, count, size};
+use crate::domain::folders::{Folder, Gone};
+use crate::domain::ids::{AccountId, MessageId, ThreadId};
+use crate::domain::messages::{Correspondent, FileInfo, NoticeState, Opened};
+use crate::domain::portal::DAY;
+use crate::domain::sessions::initials;
+use crate::domain::threads::{MessageView, RecipientView, ThreadView};
+use crate::domain::{Error, Timestamp};
+
+/// `GET /threads/{id}`. What is shown for the first time counts as opened.
+#[handler]
+pub async fn show(signed: Signed, Path(id): Path<String>) -> Result<Response> {
+    let (member, id) = (signed.member.clone(), id.parse::<ThreadId>()?);
+    let (thread, list) = signed
+        .web()
+        .portal
+        .run(move |portal| {
+            let thread = portal.thread(&member, id)?;
+            let sent = thread.messages.iter().all(|view| view.mine);
+            let folder = if sent { Folder::Sent } else { Folder::Inbox };
+            Ok((thread, (portal.folder(&member, folder, None)?, sent)))
+        })
+        .await?;
+    let (page, sent) = list;
+    let (list_title, list_url, folder) = if sent { ("Sent", "/sent", "sent") } else { ("Inbox", "/inbox", "inbox") };
+    let rows = super::mailbox::rows(&signed, &page);
+    let context = context! { list_title, list_url, folder, rows, page => "thread", ..page_of(&signed, &thread) };
+    signed.page("pages/thread.html", context)
+}
+
+/// `GET /threads/{id}/print`: the same on paper.
+#[handler]
+pub async fn print(signed: Signed, Path(id): Path<String>) -> Result<Response> {
+    let (member, id) = (signed.member.clone(), id.parse::<ThreadId>()?);
+    let thread = signed.web().portal.run(move |portal| portal.thread(&member, id)).await?;
+    signed.page("pages/thread_print.html", page_of(&signed, &thread))
+}
+
+fn page_of(signed: &Signed, thread: &ThreadView) -> Value {
+    let calendar = signed.calendar();
+    let newest = thread.messages.iter().rev().find(|view| view.content().is_some());
+    let subject = newest.and_then(|view| view.content()).map(|content| content.subject.as_str()).unwrap_or_default();
+    let url = format!("/threads/{}", thread.id);
+    let reply = newest.map(|view| format!("/compose?reply={}", view.message.id));
+    let many = newest.is_some_and(|view| view.message.holders.len() > 2 && !view.mine);
+    let messages: Value = thread.messages.iter().map(|view| message(view, &calendar, signed.web().clock.now())).collect();
+    context! {
+        thread => context! { subject, print_url => format!("{url}/print"), url },
+        messages,
+        can_reply => reply.is_some(),
+        reply_all_url => reply.as_ref().filter(|_| many).map(|url| format!("{url}&all=1")),
+        reply_url => reply,
+    }
+}
+
+/// The line that remains of a destroyed message.
+pub fn gone_words(gone: &Gone, calendar: &Calendar) -> String {
+    format!(
+        "A message from {} to {}, sent {}, was {} on {}.",
+        gone.from,
+        gone.to.join(", "),
+        calendar.in_words(gone.sent),
+        if gone.recalled { "recalled and destroyed" } else { "destroyed" },
+        calendar.in_words(gone.at)
+    )
+}
+
+fn message(view: &MessageView, calendar: &Calendar, now: Timestamp) -> Value {
+    let row = &view.message;
+    let gone = match &view.opened {
+        Opened::Destroyed(at) => {
+            let to = view.to.iter().map(|to| to.who.name.clone()).collect();
+            Some(gone_words(&Gone::of(row, &view.from.name, to, *at), calendar))
+        }
+        _ => None,
+    };
+    let files = view.content().map(|content| content.files.as_slice()).unwrap_or_default();
+    let url = format!("/messages/{}", row.id);
+    let living = gone.is_none();
+    let days = u8::try_from(row.expires.since(row.created) / DAY).ok();
+    context! {
+        id => row.id.to_string(),
+        anchor => format!("m-{}", row.id),
+        mine => view.mine,
+        unread => view.unread,
+        from => person(&view.from),
+        to => view.to.iter().map(|to| recipient(view, to, calendar)).collect::<Value>(),
+        date => value(calendar.when(row.created)),
+        expiry => value(living.then(|| calendar.expiry(row.expires))),
+        body_html => view.content().map(|content| prose::to_html(&content.body)).unwrap_or_default(),
+        files => files.iter().map(|file| context! {
+            name => file.name.as_str(), size_text => size(file.bytes), url => format!("{url}/files/{}", file.id), kind => kind(&file.mime),
+        }).collect::<Value>(),
+        files_total_text => size(files.iter().map(|file| file.bytes).sum()),
+        zip_url => (files.len() > 1).then(|| format!("{url}/files.zip")),
+        damaged => matches!(view.opened, Opened::Damaged),
+        destroyed => gone,
+        can_expire => living && view.mine,
+        expire_url => format!("{url}/expiry"),
+        expiry_options => value(if view.mine { calendar.expiry_choices(row.created, days) } else { vec![] }),
+        can_recall => living && view.mine,
+        recall_url => format!("{url}/recall"),
+        recall_text => recall_words(view, files.len(), calendar),
+        delete_url => living.then(|| format!("{url}/delete")),
+        delete_text => delete_words(view, files.len(), now),
+        export_url => living.then(|| format!("{url}/export")),
+    }
+}
+
+fn person(who: &Correspondent) -> Value {
+    context! { name => who.name.as_str(), email => who.email.as_str(), initials => initials(&who.name) }
+}
+
+fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar) -> Value {
+    let opened = to.holder.opened.filter(|_| view.mine);
+    let (status, kind) = match (&to.holder.notice, opened) {
+        _ if !view.mine => (None, None),
+        (_, Some(at)) => (Some(format!("Opened {}", calendar.in_words(at))), "ok".into()),
+        (NoticeState::Failed(why), None) => (Some(format!("Notice not delivered: {why}")), Some("bad")),
+        _ if to.asks => (Some("Asks for a new link".to_owned()), Some("bad")),
+        (NoticeState::Waiting, None) => (Some("Not opened yet · notice is being sent".to_owned()), Some("wait")),
+        _ => (Some("Not opened yet".to_owned()), Some("wait")),
+    };
+    let resend = view.mine && opened.is_none() && matches!(view.opened, Opened::Content(_));
+    context! {
+        name => to.who.name.as_str(),
+        email => to.who.email.as_str(),
+        opened => value(opened.map(|at| calendar.when(at))),
+        status,
+        status_kind => kind,
+        code => to.code.as_ref().map(|code| code_of(code, calendar)),
+        resend_url => resend.then(|| format!("/messages/{}/notices/{}", view.message.id, to.who.account)),
+    }
+}
+
+/// A code as it is read out: in two groups of three.
+pub fn code_of(code: &crate::domain::invites::ReadOut, calendar: &Calendar) -> Value {
+    let (first, rest) = code.digits.split_at_checked(3).unwrap_or((&code.digits, ""));
+    context! { digits => format!("{first} {rest}"), until => value(calendar.when(code.until)) }
+}
+
+fn what(files: usize) -> String {
+    match files {
+        0 => "this message".to_owned(),
+        n => format!("this message and its {}", count(n.try_into().unwrap_or(u64::MAX), "file")),
+    }
+}
+
+fn recall_words(view: &MessageView, files: usize, calendar: &Calendar) -> String {
+    let whom = view.to.iter().map(|to| match to.holder.opened {
+        Some(at) => format!("{} (opened {})", to.who.name, calendar.in_words(at)),
+        None => format!("{} (not opened yet)", to.who.name),
+    });
+    format!("This destroys {} for you and for {}, at once and for good.", what(files), join(whom.collect()))
+}
+
+fn delete_words(view: &MessageView, files: usize, now: Timestamp) -> String {
+    let others: Vec<String> = match view.mine {
+        true => view.to.iter().filter(|to| !to.holder.deleted).map(|to| to.who.name.clone()).collect(),
+        false => vec![view.from.name.clone()],
+    };
+    let rest = match others.is_empty() || view.message.gone(now).is_some() {
+        true => String::new(),
+        false if others.len() == 1 => format!(" {} keeps their copy until its date.", join(others)),
+        false => format!(" {} keep their copies until the date.", join(others)),
+    };
+    format!("This destroys your copy of {} for good.{rest}", what(files))
+}
+
+/// "A", "A and B", "A, B and C".
+fn join(mut names: Vec<String>) -> String {
+    match names.pop() {
+        Some(last) if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+        last => last.unwrap_or_default(),
+    }
+}
+
+/// Which picture stands for a file.
+pub fn kind(mime: &str) -> &'static str {
+    match mime {
+        "application/pdf" => "pdf",
+        mime if mime.starts_with("image/") => "image",
+        mime if mime.contains("zip") || mime.contains("compressed") || mime.contains("tar") => "archive",
+        mime if mime.starts_with("text/") || mime.contains("document") || mime.contains("msword") => "doc",
+        _ => "other",
+    }
+}
+
+/// Runs a change of a message and comes back to its conversation, or to the inbox when nothing is left of that.
+async fn change<F>(signed: &Signed, id: &str, done: &str, change: F) -> Result<Response>
+where
+    F: FnOnce(&crate::domain::Portal, &crate::domain::sessions::Member, MessageId) -> Result<(), Error> + Send + 'static,
+{
+    let (member, id) = (signed.member.clone(), id.parse::<MessageId>()?);
+    let result = signed.web().portal.run(move |portal| {
+        let thread = portal.thread_of(&member, id)?;
+        let result = change(portal, &member, id);
+        Ok((result, thread, portal.thread(&member, thread).is_ok()))
+    });
+    let (result, thread, is_left) = result.await?;
+    match result {
+        Ok(()) => signed.flash(FlashKind::Ok, done),
+        Err(Error::Invalid { message, .. }) => signed.flash(FlashKind::Error, message),
+        Err(Error::Expired) => signed.flash(FlashKind::Error, "This message has been destroyed already."),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(signed.go(&if is_left { format!("/threads/{thread}") } else { "/inbox".to_owned() }))
+}
+
+/// `POST /messages/{id}/expiry`: moves its date, by its sender.
+#[handler]
+pub async fn expiry(signed: Signed, Path(id): Path<String>, form: Form) -> Result<Response> {
+    let expires = form.get("expires").to_owned();
+    change(&signed, &id, "The date is changed.", move |portal, member, id| portal.change_expiry(member, id, &expires)).await
+}
+
+/// `POST /messages/{id}/recall`: destroys it for everybody, by its sender.
+#[handler]
+pub async fn recall(signed: Signed, Path(id): Path<String>, _form: Form) -> Result<Response> {
+    let done = "The message is destroyed, for you and for everybody who received it.";
+    change(&signed, &id, done, |portal, member, id| portal.recall(member, id)).await
+}
+
+/// `POST /messages/{id}/delete`: destroys one's own copy.
+#[handler]
+pub async fn delete(signed: Signed, Path(id): Path<String>, _form: Form) -> Result<Response> {
+    change(&signed, &id, "Your copy is destroyed.", |portal, member, id| portal.delete_copy(member, id)).await
+}
+
+/// `POST /messages/{id}/notices/{account}`: sends the notice again, by the message's sender.
+#[handler]
+pub async fn resend(signed: Signed, Path((id, to)): Path<(String, String)>, _form: Form) -> Result<Response> {
+    let to = to.parse::<AccountId>()?;
+    change(&signed, &id, "The notice is sent again.", move |portal, member, id| portal.resend_notice(member, id, to)).await
+}
+
+/// A file as the composer lists it.
+pub fn file_line(file: &FileInfo) -> Value {
+    context! { id => file.id.to_string(), name => file.name.as_str(), size_text => size(file.bytes), bytes => file.bytes }
+}

@@ -1,0 +1,210 @@
+//! Moments and sizes as a person reads them, in their own time zone.
+
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::domain::Timestamp;
+use crate::domain::accounts::EXPIRY_DAYS_MAX;
+use crate::domain::portal::{DAY, HOUR, MINUTE};
+
+/// A moment as the templates take it.
+#[derive(Clone, Debug, Serialize)]
+pub struct When {
+    /// RFC 3339, for machines.
+    pub iso: String,
+    /// As short as it can be understood today.
+    pub short: String,
+    /// In full.
+    pub long: String,
+}
+
+/// An expiry as the templates take it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Expiry {
+    /// RFC 3339, for machines.
+    pub iso: String,
+    /// "Destroyed in 12 days".
+    pub short: String,
+    /// "Destroyed on …" in full.
+    pub long: String,
+    /// Three days or less.
+    pub soon: bool,
+}
+
+/// One line of a choice.
+#[derive(Clone, Debug, Serialize)]
+pub struct Choice {
+    /// Value in the form.
+    pub value: String,
+    /// Words.
+    pub text: String,
+    /// Whether it is chosen.
+    pub selected: bool,
+}
+
+/// Somebody's calendar: their time zone and what the clock says now.
+#[derive(Clone, Debug)]
+pub struct Calendar {
+    zone: TimeZone,
+    now: Timestamp,
+}
+
+impl Calendar {
+    /// In an IANA time zone; in UTC when there is none of that name.
+    pub fn new(zone: &str, now: Timestamp) -> Self {
+        Self { zone: TimeZone::get(zone).unwrap_or(TimeZone::UTC), now }
+    }
+
+    fn zoned(&self, at: Timestamp) -> Zoned {
+        jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_zoned(self.zone.clone())
+    }
+
+    /// A moment.
+    pub fn when(&self, at: Timestamp) -> When {
+        let (zoned, now) = (self.zoned(at), self.zoned(self.now));
+        let short = if zoned.date() == now.date() {
+            zoned.strftime("%H:%M")
+        } else if zoned.year() == now.year() {
+            zoned.strftime("%-d %b")
+        } else {
+            zoned.strftime("%-d %b %Y")
+        };
+        When { iso: zoned.timestamp().to_string(), short: short.to_string(), long: self.long(at) }
+    }
+
+    /// A moment in full: "Tuesday, 15 December 2026, 14:03".
+    pub fn long(&self, at: Timestamp) -> String {
+        self.zoned(at).strftime("%A, %-d %B %Y, %H:%M").to_string()
+    }
+
+    /// A moment within a sentence: "15 December, 14:03".
+    pub fn in_words(&self, at: Timestamp) -> String {
+        self.zoned(at).strftime("%-d %B, %H:%M").to_string()
+    }
+
+    /// The time of day: "14:03".
+    pub fn time(&self, at: Timestamp) -> String {
+        self.zoned(at).strftime("%H:%M").to_string()
+    }
+
+    /// How long something has still to live.
+    pub fn expiry(&self, at: Timestamp) -> Expiry {
+        let left = at.since(self.now).max(0);
+        // Rounded, so that what is sent for 30 days says 30 until half a day has passed.
+        let short = match left {
+            left if left >= 36 * HOUR => format!("Destroyed in {} days", (left + DAY / 2) / DAY),
+            left if left >= 90 * MINUTE => format!("Destroyed in {} hours", (left + HOUR / 2) / HOUR),
+            left if left >= 90_000 => format!("Destroyed in {} minutes", (left + MINUTE / 2) / MINUTE),
+            _ => "Destroyed in a minute".to_owned(),
+        };
+        Expiry {
+            iso: self.zoned(at).timestamp().to_string(),
+            short,
+            long: format!("Destroyed on {}", self.long(at)),
+            soon: left <= 3 * DAY,
+        }
+    }
+
+    /// The days that something sent at `sent` can live, with their dates; those that are past are left out.
+    pub fn expiry_choices(&self, sent: Timestamp, selected: Option<u8>) -> Vec<Choice> {
+        let days = (1..=EXPIRY_DAYS_MAX).rev().map(|days| (days, sent.plus(i64::from(days) * DAY)));
+        days.filter(|(_, at)| *at > self.now)
+            .map(|(days, at)| Choice {
+                value: days.to_string(),
+                text: format!("{} · destroyed on {}", count(days.into(), "day"), self.zoned(at).strftime("%a %-d %B")),
+                selected: selected == Some(days),
+            })
+            .collect()
+    }
+}
+
+/// The days that a message can live, without dates: for settings.
+pub fn day_choices(selected: u8) -> Vec<Choice> {
+    let choice = |days: u8| Choice { value: days.to_string(), text: count(days.into(), "day"), selected: days == selected };
+    (1..=EXPIRY_DAYS_MAX).rev().map(choice).collect()
+}
+
+/// "1 file", "3 files".
+pub fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A size in bytes as people read it: "90.5 MB" of 1024 × 1024 bytes, as the limit is counted.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 3] = ["KB", "MB", "GB"];
+    if bytes < 1024 {
+        return count(bytes, "byte");
+    }
+    let mut tenths = bytes.saturating_mul(10) / 1024;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    while tenths >= 10_240 && unit != Some(&"GB") {
+        tenths /= 1024;
+        unit = units.next();
+    }
+    let unit = unit.unwrap_or(&"GB");
+    if tenths < 1000 && tenths % 10 != 0 {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    } else {
+        format!("{} {unit}", tenths / 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-23 02:00 UTC: still the 22nd in New York.
+    const NOW: Timestamp = Timestamp(1_795_399_200_000);
+
+    #[test]
+    fn dates_are_the_readers_own() {
+        let berlin = Calendar::new("Europe/Berlin", NOW);
+        assert_eq!(berlin.when(NOW).short, "03:00");
+        assert_eq!(berlin.when(NOW).long, "Monday, 23 November 2026, 03:00");
+        assert_eq!(berlin.when(NOW).iso, "2026-11-23T02:00:00Z");
+        let new_york = Calendar::new("America/New_York", NOW);
+        assert_eq!(new_york.when(NOW.plus(-DAY)).short, "21 Nov");
+        assert_eq!(Calendar::new("nowhere", NOW).when(NOW.plus(-400 * DAY)).short, "19 Oct 2025");
+    }
+
+    #[test]
+    fn an_expiry_counts_down() {
+        let calendar = Calendar::new("UTC", NOW);
+        let short = |left| calendar.expiry(NOW.plus(left)).short;
+        assert_eq!(short(30 * DAY), "Destroyed in 30 days");
+        assert_eq!(short(30 * DAY - HOUR), "Destroyed in 30 days");
+        assert_eq!(short(2 * DAY), "Destroyed in 2 days");
+        assert_eq!(short(35 * HOUR), "Destroyed in 35 hours");
+        assert_eq!(short(89 * MINUTE), "Destroyed in 89 minutes");
+        assert_eq!(short(1000), "Destroyed in a minute");
+        assert!(calendar.expiry(NOW.plus(3 * DAY)).soon && !calendar.expiry(NOW.plus(4 * DAY)).soon);
+    }
+
+    #[test]
+    fn choices_end_with_the_past() {
+        let calendar = Calendar::new("UTC", NOW);
+        let choices = calendar.expiry_choices(NOW.plus(-10 * DAY), Some(20));
+        assert_eq!(choices.len(), 20);
+        assert_eq!(choices.first().unwrap().text, "30 days · destroyed on Sun 13 December");
+        assert!(choices.iter().find(|choice| choice.value == "20").unwrap().selected);
+    }
+
+    #[test]
+    fn sizes() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1023, "1023 bytes"),
+            (1024, "1 KB"),
+            (1536, "1.5 KB"),
+            (94_371_840, "90 MB"),
+            (100 * 1024 * 1024, "100 MB"),
+            (1 << 30, "1 GB"),
+            (u64::MAX, "1677721 GB"),
+        ] {
+            assert_eq!(size(bytes), text, "{bytes}");
+        }
+    }
+}
