@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`config`] | boot configuration: one TOML file, the environment, systemd credentials; parsed once |
 //! | [`metrics`] | counters of what happened, without content |
+//! | [`words`] | what pages and letters say, in the reader's language |
 //! | [`crypto`] | host and epoch keys, slots, identities, sealing, passwords |
 //! | [`store`] | redb tables (all on one screen), grouped commits, blobs |
 //! | [`gateway`] | the outside: mail, codes by phone |
@@ -33,3 +34,4 @@ pub mod metrics;
 pub mod serve;
 pub mod store;
 pub mod web;
+pub mod words;

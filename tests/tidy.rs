@@ -18,6 +18,7 @@ const FUNCTION_LINES_MAX: usize = 60;
 const FLOORS: &[(&str, u8)] = &[
     ("config", 0),
     ("metrics", 0),
+    ("words", 0),
     ("crypto", 1),
     ("store", 2),
     ("search", 2),
