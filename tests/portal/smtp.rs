@@ -24,6 +24,8 @@ const GLANCE: Duration = Duration::from_millis(5);
 pub struct MailServer {
     pub address: SocketAddr,
     maildir: PathBuf,
+    /// More of the command line.
+    options: Vec<String>,
     process: Option<Child>,
 }
 
@@ -41,10 +43,19 @@ pub struct Mail {
 impl MailServer {
     /// Starts a server that keeps its mail in `folder` (made if missing) and returns when it accepts.
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, Vec::new())
+    }
+
+    /// Starts a server that takes mail only after STARTTLS, with this certificate and key.
+    pub fn start_tls(folder: &Path, certificate: &str, key: &str) -> Self {
+        Self::start_with(folder, ["--tlscert", certificate, "--tlskey", key].map(str::to_owned).to_vec())
+    }
+
+    fn start_with(folder: &Path, options: Vec<String>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("its address");
         drop(listener);
-        let mut server = Self { address, maildir: folder.join("maildir"), process: None };
+        let mut server = Self { address, maildir: folder.join("maildir"), options, process: None };
         fs::create_dir_all(folder).expect("a folder for the mail");
         server.resume();
         server
@@ -57,6 +68,7 @@ impl MailServer {
             .args(["-m", "aiosmtpd", "-n", "-c", "aiosmtpd.handlers.Mailbox"])
             .arg(&self.maildir)
             .args(["-l", &self.address.to_string()])
+            .args(&self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
