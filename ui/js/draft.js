@@ -25,6 +25,10 @@ customElements.define("seal-draft", class extends HTMLElement {
     this.form.addEventListener("change", (event) => this.#touch(event.target));
     // The form itself saves everything; a save still under way would only make its revision stale.
     this.form.addEventListener("submit", () => setTimeout(() => { this.#stopped = this.form.dataset.held !== "yes"; clearTimeout(this.#timer); }));
+    // Enter in a line of text is a slip, not a wish to leave the page.
+    this.form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.target.matches("input") && !event.isComposing) event.preventDefault();
+    });
     addEventListener("pagehide", () => this.#last());
     document.addEventListener("visibilitychange", () => { if (document.hidden) this.save(); });
     addEventListener("pageshow", (event) => { if (event.persisted) this.#stopped = false; });
