@@ -1,6 +1,6 @@
 //! The command line: `sealpost` serves, `sealpost check` looks before.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,11 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use sealpost::config::{Config, Flags, LogFormat};
-use sealpost::domain::SystemClock;
+use sealpost::crypto::kit::Kit;
+use sealpost::crypto::media;
+use sealpost::domain::{Error, Portal, SystemClock};
 use sealpost::serve;
+use secrecy::{ExposeSecret, SecretString};
 
 /// What failed, as a sentence for whoever typed the command.
 type Failure = Box<dyn std::error::Error>;
@@ -44,6 +47,29 @@ enum Command {
     Serve(Told),
     /// Say what is good and what is not about the configuration, without starting anything.
     Check(Told),
+    /// Help people whose administrator is locked out. The server must be stopped meanwhile.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Give an account a new password with the printed recovery kit. The server must be stopped meanwhile.
+    ///
+    /// Asks for the kit's 24 words, or its AGE-SECRET-KEY line, and for the new password.
+    Recovery {
+        /// User name of the account.
+        email: String,
+        #[command(flatten)]
+        told: Told,
+    },
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Unlock an account after wrong passwords.
+    Unlock {
+        /// User name of the account.
+        email: String,
+        #[command(flatten)]
+        told: Told,
+    },
 }
 
 impl Told {
@@ -58,6 +84,8 @@ fn main() -> ExitCode {
     let done = match cli.command.unwrap_or(Command::Serve(cli.told)) {
         Command::Serve(told) => serve(&told),
         Command::Check(told) => check(&told),
+        Command::Admin(Admin::Unlock { email, told }) => unlock(&told, &email),
+        Command::Recovery { email, told } => recover(&told, &email),
     };
     match done {
         Ok(code) => code,
@@ -89,6 +117,46 @@ fn serve(told: &Told) -> Result<ExitCode, Failure> {
     })
 }
 
+/// The portal, for a command of the shell: the store's lock keeps a running server and this apart.
+fn portal(told: &Told) -> Result<Arc<Portal>, Failure> {
+    let config = told.load()?;
+    if !config.data.join("sealpost.redb").exists() {
+        return Err(format!("There is no Sealpost in {}.", config.data.display()).into());
+    }
+    Ok(serve::open_portal(&config, Arc::new(SystemClock))?)
+}
+
+fn unlock(told: &Told, email: &str) -> Result<ExitCode, Failure> {
+    portal(told)?.unlock_by_email(email).map_err(in_words)?;
+    writeln!(stdout(), "{email} is unlocked.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn recover(told: &Told, email: &str) -> Result<ExitCode, Failure> {
+    let portal = portal(told)?;
+    let mut lines = stdin().lines();
+    let mut ask = |what: &str| -> Result<SecretString, Failure> {
+        write!(stdout(), "{what}: ")?;
+        stdout().flush()?;
+        Ok(SecretString::from(lines.next().transpose()?.unwrap_or_default()))
+    };
+    let kit = Kit::parse(ask("The 24 words of the recovery kit, or its AGE-SECRET-KEY line")?.expose_secret())?;
+    let password = ask("New password")?;
+    portal.recover(&kit, email, &password).map_err(in_words)?;
+    writeln!(stdout(), "\nThe password is changed. Every session of {email} has ended.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the domain answers, as a sentence for whoever typed a command.
+fn in_words(error: Error) -> Failure {
+    match error {
+        Error::NotFound => "There is no such account, or it is not registered yet.".into(),
+        Error::Denied => "This kit belongs to another practice, or a newer one has been printed since.".into(),
+        Error::Invalid { message, .. } => message.into(),
+        other => other.into(),
+    }
+}
+
 fn check(told: &Told) -> Result<ExitCode, Failure> {
     let config = told.load()?;
     let mut out = stdout();
@@ -96,6 +164,9 @@ fn check(told: &Told) -> Result<ExitCode, Failure> {
     writeln!(out, "People use:   {}", config.public_url)?;
     writeln!(out, "Data folder:  {} ({})", config.data.display(), state(&config.data))?;
     writeln!(out, "Host key:     {} ({})", config.host_key.path().display(), state(config.host_key.path()))?;
+    if config.data.exists() {
+        writeln!(out, "File system:  {}", media::inspect(&config.data)?.text)?;
+    }
     match &config.smtp {
         Some(smtp) => writeln!(out, "Mail server:  {} port {} ({:?})", smtp.host, smtp.port, smtp.tls)?,
         None => writeln!(out, "Mail server:  none")?,

@@ -28,9 +28,9 @@ use crate::domain::{Clock, Error, Loop, Options, Portal, Timestamp};
 use crate::gateway::mail::Delivery;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
-use crate::web::{Web, letters};
 use crate::web::answer::chain;
 use crate::web::front::Front;
+use crate::web::{Web, letters};
 
 mod connection;
 

@@ -72,6 +72,10 @@ impl Words {
         env.add_function("_", move |state: &State<'_, '_>, text: &str, values: Kwargs| {
             let language = state.lookup("lang");
             let language = language.as_ref().and_then(Value::as_str).unwrap_or_default();
+            if values.args().next().is_none() {
+                // Nothing to fill in: a text for a script of the page, which does that itself.
+                return Ok(words.look_up(language, text).to_owned());
+            }
             let said =
                 fill(words.look_up(language, text), |name| values.get::<Value>(name).ok().map(|v| v.to_string()));
             let said = said.map_err(|fault| minijinja::Error::new(ErrorKind::InvalidOperation, fault.to_string()))?;
@@ -134,7 +138,8 @@ mod tests {
         assert_eq!(english("{{ _('Hello {name}', name=name) }}").unwrap(), "Hello A {n} & B");
         assert_eq!(english("{{ _('Save {n} of {n}', n=2) }}").unwrap(), "Save 2 of 2");
         assert_eq!(english("{{ _('{a}{b}', a='1', b='2') }}").unwrap(), "12");
-        assert!(english("{{ _('Hello {name}') }}").unwrap_err().contains("{name}"));
+        assert_eq!(english("{{ _('{n} files') }}").unwrap(), "{n} files", "for a script of the page to fill in");
+        assert!(english("{{ _('{n} of {m}', n=1) }}").unwrap_err().contains("{m}"));
         assert!(english("{{ _('Hello {name', name=name) }}").unwrap_err().contains("no end"));
         assert!(english("{{ _('Hello', name=1) }}").is_err());
     }

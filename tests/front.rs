@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use sealpost::config::Config;
 use sealpost::domain::Timestamp;
-use sealpost::domain::clock::TestClock;
 use sealpost::domain::portal::Loop;
+use sealpost::domain::time::TestClock;
 use sealpost::serve::{Patience, Running, start_with};
 
 /// Longer than any of these tests should take; only a failing one waits for it.

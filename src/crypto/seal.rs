@@ -206,6 +206,18 @@ impl Parcel {
         Ok(Self { content, wrap: Wrap::seal(&key, to, slot, context)? })
     }
 
+    /// The same content for another identity, under the same slot: only the wrap is made anew.
+    pub fn rekey(
+        &self,
+        old: &MailboxSecret,
+        new: &MailboxPublic,
+        slot: &SlotKey,
+        context: &[u8],
+    ) -> Result<Self, CryptoError> {
+        let key = self.wrap.open(old, slot, context)?;
+        Ok(Self { content: self.content.clone(), wrap: Wrap::seal(&key, new, slot, context)? })
+    }
+
     /// Opens it again.
     pub fn open(&self, secret: &MailboxSecret, slot: &SlotKey, context: &[u8]) -> Result<Plain, CryptoError> {
         open_content(&self.content, &self.wrap.open(secret, slot, context)?)

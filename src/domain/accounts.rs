@@ -6,8 +6,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::audit::{self, Event};
+use super::fields::{EXPIRY_DAYS_MAX, NAME_CHARS_MAX, expiry_days, line};
 use super::ids::{AccountId, MailboxId, PracticeId};
-use super::portal::{DAY, Error, Portal};
+use super::portal::{Error, Portal};
 use super::sessions::Member;
 use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic, MailboxSecret};
@@ -19,17 +20,12 @@ use crate::store::{Record, Table, Tx, WriteTx};
 
 /// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3, less the angle brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
-/// Longest first or last name, in characters.
-pub const NAME_CHARS_MAX: usize = 80;
 /// Longest telephone number, in characters as typed.
 pub const PHONE_CHARS_MAX: usize = 40;
 /// Longest signature, in characters.
 pub const SIGNATURE_CHARS_MAX: usize = 2000;
 /// Wrong passwords in a row that lock an account.
 pub const WRONG_PASSWORDS_MAX: u32 = 5;
-/// Longest life of a message, in days.
-pub const EXPIRY_DAYS_MAX: u8 = 30;
-
 /// A valid e-mail address in lower case: what people sign in with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -388,27 +384,6 @@ impl Credentials {
     }
 }
 
-/// A line of text from a form: trimmed, without control characters, not too long.
-pub(super) fn line(field: &'static str, text: &str, chars_max: usize) -> Result<String, Error> {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.chars().count() > chars_max {
-        return Err(Error::invalid(field, format!("This is too long: {chars_max} characters at most.")));
-    }
-    Ok(text)
-}
-
-/// A line that may not be empty.
-pub(super) fn required(
-    field: &'static str,
-    text: &str,
-    chars_max: usize,
-    missing: &'static str,
-) -> Result<String, Error> {
-    let text = line(field, text, chars_max)?;
-    if text.is_empty() { Err(Error::invalid(field, missing)) } else { Ok(text) }
-}
-
 /// Names and phones as typed into a form.
 #[derive(Clone, Debug, Default)]
 pub struct Details {
@@ -460,15 +435,6 @@ impl Details {
         account.last_name = self.last_name;
         account.office_phone = self.office_phone;
         account.cell_phone = self.cell_phone;
-    }
-}
-
-/// A number of days that a message may live.
-pub(super) fn expiry_days(field: &'static str, days: u8) -> Result<u8, Error> {
-    if (1..=EXPIRY_DAYS_MAX).contains(&days) {
-        Ok(days)
-    } else {
-        Err(Error::invalid(field, format!("Choose between 1 and {EXPIRY_DAYS_MAX} days.")))
     }
 }
 
@@ -553,6 +519,13 @@ impl Portal {
         credentials.open(self.store.slots(), &derived, account.id)
     }
 
+    /// Default life of a message that this person writes, in days: their own choice, else the practice's.
+    pub fn default_expiry_days(&self, member: &Member) -> Result<u8, Error> {
+        let own = self.own_account(member)?.expiry_days;
+        let practice = self.practice()?.map_or(EXPIRY_DAYS_MAX, |practice| practice.expiry_days);
+        Ok(own.unwrap_or(practice))
+    }
+
     /// Refuses a password that is too easy to guess for somebody who knows this person and their practice.
     pub(super) fn judge_password(
         &self,
@@ -579,11 +552,6 @@ impl Portal {
     }
 }
 
-/// The moment that is `days` after `from`.
-pub(super) fn days_after(from: Timestamp, days: u8) -> Timestamp {
-    from.plus(i64::from(days) * DAY)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -599,11 +567,5 @@ mod tests {
             assert!(bad.parse::<Email>().is_err(), "{bad:?}");
         }
         assert!(format!("{}@b.c", "a".repeat(260)).parse::<Email>().is_err());
-    }
-
-    #[test]
-    fn a_line_keeps_no_control_characters() {
-        assert_eq!(line("x", " a\r\nBcc:\tb\u{0} ", 80).unwrap(), "a Bcc: b");
-        assert!(line("x", &"a".repeat(81), 80).is_err());
     }
 }

@@ -5,19 +5,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{self, EXPIRY_DAYS_MAX};
-use super::expiry::{self, Due};
-use super::folders;
+use super::accounts;
+use super::due::{self, Due};
+use super::fields::{self, EXPIRY_DAYS_MAX};
+use super::filing;
 use super::ids::{AccountId, FileId, MailboxId, MessageId, key};
 use super::messages::{FileInfo, Message};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
 use super::time::Timestamp;
-use crate::crypto::identity::MailboxPublic;
+use crate::crypto::identity::{Bundle, MailboxPublic};
 use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
 use crate::crypto::{CryptoError, Parcel};
 use crate::store::tables::{BLOBS, DRAFT_FILES, DRAFTS};
-use crate::store::{BlobId, Direction, Record, Table, Tx, WriteTx};
+use crate::store::{BlobId, Direction, Record, Store, Table, Tx, WriteTx};
 
 /// Longest subject, in characters.
 pub const SUBJECT_CHARS_MAX: usize = 200;
@@ -114,7 +115,7 @@ impl DraftText {
         long("body", &self.body, BODY_CHARS_MAX)?;
         long("to", &self.to, TO_CHARS_MAX)?;
         for small in [&self.relationship, &self.first_name, &self.last_name, &self.office_phone, &self.cell_phone] {
-            long("relationship", small, accounts::NAME_CHARS_MAX)?;
+            long("relationship", small, fields::NAME_CHARS_MAX)?;
         }
         long("expires", &self.expires, 40)
     }
@@ -179,6 +180,28 @@ pub(super) fn files_sum(tx: &impl Tx, id: MessageId) -> Result<(u64, usize), Err
     Ok((files.iter().map(|(_, file)| file.bytes).sum(), files.len()))
 }
 
+/// Re-keys every draft of a mailbox from one identity to another.
+pub(super) fn rekey(
+    tx: &mut WriteTx<'_>,
+    store: &Store,
+    mailbox: MailboxId,
+    old: &Bundle,
+    new: &MailboxPublic,
+) -> Result<(), Error> {
+    for (row, mut draft) in tx.records_under::<Draft>(mailbox.bytes(), Direction::Forward, usize::MAX)? {
+        let id = row.last_chunk::<16>().map(|id| MessageId::from_bytes(*id)).ok_or(Error::NotFound)?;
+        let slot = store.slots().read(&draft.slot)?;
+        draft.text = draft.text.rekey(old.secret(), new, &slot, &context(mailbox, id))?;
+        tx.put_record(&row, &draft)?;
+        for (row, mut file) in tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, FILES_MAX)? {
+            let file_id = row.last_chunk::<16>().map(|id| FileId::from_bytes(*id)).ok_or(Error::NotFound)?;
+            file.info = file.info.rekey(old.secret(), new, &slot, &file_context(mailbox, id, file_id))?;
+            tx.put_record(&row, &file)?;
+        }
+    }
+    Ok(())
+}
+
 /// Forgets a draft: overwrites its slot and removes its rows. Its files' blobs go too, unless a message took them.
 pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: MessageId, keep_blobs: bool) -> Result<(), Error> {
     let Some(draft) = tx.record::<Draft>(&draft_key(mailbox, id))? else { return Ok(()) };
@@ -190,14 +213,14 @@ pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: MessageId, ke
             tx.forget_blob(file.blob);
         }
     }
-    expiry::undue(tx, Due::Draft, draft_end(draft.changed), id);
-    folders::file_draft(tx, mailbox, id, Some(draft.changed), None);
+    due::undue(tx, Due::Draft, draft_end(draft.changed), id);
+    filing::file_draft(tx, mailbox, id, Some(draft.changed), None);
     Ok(())
 }
 
 /// When a draft that was last changed at `changed` is destroyed.
 fn draft_end(changed: Timestamp) -> Timestamp {
-    accounts::days_after(changed, EXPIRY_DAYS_MAX)
+    fields::days_after(changed, EXPIRY_DAYS_MAX)
 }
 
 /// A draft as its writer opens it again.
@@ -310,10 +333,10 @@ impl Portal {
             };
             tx.put_record(&row, &Draft { slot, text: parcel, revision, changed: now })?;
             if let Some(was) = was {
-                expiry::undue(tx, Due::Draft, draft_end(was), id);
+                due::undue(tx, Due::Draft, draft_end(was), id);
             }
-            expiry::due(tx, Due::Draft, draft_end(now), id, mailbox.bytes());
-            folders::file_draft(tx, mailbox, id, was, Some(now));
+            due::due(tx, Due::Draft, draft_end(now), id, mailbox.bytes());
+            filing::file_draft(tx, mailbox, id, was, Some(now));
             Ok(revision)
         })
     }

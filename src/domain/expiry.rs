@@ -5,11 +5,12 @@
 
 use jiff::Timestamp as Instant;
 
-use super::accounts::{self, EXPIRY_DAYS_MAX};
 use super::audit::{self, Event};
 use super::drafts;
-use super::folders;
-use super::ids::{AccountId, MailboxId, MessageId, key};
+use super::due::{Due, due, undue};
+use super::fields::{self, EXPIRY_DAYS_MAX};
+use super::filing;
+use super::ids::{AccountId, MailboxId, MessageId};
 use super::messages::{self, Destroyed, Holding, Message};
 use super::portal::{Error, Loop, Portal};
 use super::sessions::Member;
@@ -22,45 +23,6 @@ use crate::store::{Direction, Tx, WriteTx};
 pub const TOMBSTONE_DAYS: u8 = 30;
 /// Things destroyed in one transaction: few enough that nobody who writes meanwhile waits long.
 const SWEEP_BATCH: usize = 64;
-
-/// What is due. The key is moment ‖ kind ‖ identifier; a draft's row names its mailbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
-    /// A message's expiry.
-    Message,
-    /// A draft's end.
-    Draft,
-    /// The end of a destroyed message's line.
-    Tombstone,
-}
-
-impl Due {
-    fn byte(self) -> u8 {
-        match self {
-            Self::Message => 1,
-            Self::Draft => 2,
-            Self::Tombstone => 3,
-        }
-    }
-
-    fn of(byte: u8) -> Option<Self> {
-        [Self::Message, Self::Draft, Self::Tombstone].into_iter().find(|due| due.byte() == byte)
-    }
-}
-
-fn due_key(what: Due, at: Timestamp, id: MessageId) -> Vec<u8> {
-    key(&[&at.ascending(), &[what.byte()], id.bytes()])
-}
-
-/// Notes that something is due.
-pub(super) fn due(tx: &mut WriteTx<'_>, what: Due, at: Timestamp, id: MessageId, of: &[u8]) {
-    tx.put(DUE, &due_key(what, at, id), of.to_vec());
-}
-
-/// Forgets that something is due.
-pub(super) fn undue(tx: &mut WriteTx<'_>, what: Due, at: Timestamp, id: MessageId) {
-    tx.delete(DUE, &due_key(what, at, id));
-}
 
 /// What one round of the sweep did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +43,11 @@ fn destroy(tx: &mut WriteTx<'_>, mut message: Message, now: Timestamp, recalled:
         tx.forget_blob(blob);
     }
     undue(tx, Due::Message, message.expires, message.id);
-    due(tx, Due::Tombstone, accounts::days_after(now, TOMBSTONE_DAYS), message.id, &[]);
+    due(tx, Due::Tombstone, fields::days_after(now, TOMBSTONE_DAYS), message.id, &[]);
     message.destroyed = Some(Destroyed { at: if recalled { now } else { message.expires }, recalled });
     messages::put(tx, &message)?;
     for holder in message.holders.iter().filter(|holder| !holder.deleted) {
-        folders::refile(tx, holder.mailbox, message.thread)?;
+        filing::refile(tx, holder.mailbox, message.thread)?;
     }
     Ok(())
 }
@@ -104,7 +66,7 @@ fn forget_line(tx: &mut WriteTx<'_>, id: MessageId) -> Result<(), Error> {
     let Some(message) = tx.record::<Message>(id.bytes())? else { return Ok(()) };
     for holder in message.holders.iter().filter(|holder| !holder.deleted) {
         tx.delete(THREAD_MESSAGES, &messages::thread_key(holder.mailbox, &message));
-        folders::refile(tx, holder.mailbox, message.thread)?;
+        filing::refile(tx, holder.mailbox, message.thread)?;
     }
     tx.delete_record::<Message>(id.bytes());
     Ok(())
@@ -168,7 +130,7 @@ impl Portal {
     pub(super) fn parse_expiry(&self, text: &str, sent: Timestamp, now: Timestamp) -> Result<Timestamp, Error> {
         let wrong = |message: &str| Error::invalid("expires", message);
         let at = match text.trim().parse::<u8>() {
-            Ok(days) => accounts::days_after(sent, accounts::expiry_days("expires", days)?),
+            Ok(days) => fields::days_after(sent, fields::expiry_days("expires", days)?),
             Err(_) => {
                 let instant: Instant =
                     text.trim().parse().map_err(|_| wrong("Choose when this is to be destroyed."))?;
@@ -178,7 +140,7 @@ impl Portal {
         if at <= now {
             return Err(wrong("This moment is past. Choose a later one, or recall the message to destroy it now."));
         }
-        if at > accounts::days_after(sent, EXPIRY_DAYS_MAX) {
+        if at > fields::days_after(sent, EXPIRY_DAYS_MAX) {
             return Err(wrong("At most 30 days from sending."));
         }
         Ok(at)
@@ -236,7 +198,7 @@ fn delete_copy(
     if last && message.destroyed.is_none() {
         destroy(tx, message, now, true)?;
     }
-    folders::refile(tx, mailbox, thread)?;
+    filing::refile(tx, mailbox, thread)?;
     audit::note(tx, audit, now, Some(me), Event::CopyDeleted, id)
 }
 

@@ -12,18 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::accounts::{self, Account, Details, NewKeys, Status};
 use super::audit::{self, Event};
 use super::ids::{AccountId, MessageId};
+use super::links::{self, Link, token_hash};
 use super::messages;
-use super::portal::{DAY, Error, Loop, MINUTE, Portal};
+use super::portal::{Error, Loop, MINUTE, Portal};
 use super::sessions::Member;
 use super::time::Timestamp;
 use crate::crypto::identity::Bundle;
 use crate::crypto::secret::{bytes, sha256};
 use crate::crypto::{MacKey, Sealed, random, same};
-use crate::store::tables::{INVITE_LINKS, INVITES};
-use crate::store::{Direction, Record, Table, Tx, WriteTx};
+use crate::store::tables::INVITES;
+use crate::store::{Record, Table, Tx, WriteTx};
 
-/// Life of a link, in milliseconds.
-pub const LINK_LIFE: i64 = 7 * DAY;
 /// Life of a code, in milliseconds.
 pub const CODE_LIFE: i64 = 10 * MINUTE;
 /// Tries of a code.
@@ -34,20 +33,6 @@ pub const CODES_MAX: u8 = 10;
 pub const TICKET_LIFE: i64 = 30 * MINUTE;
 /// Version of the terms of use that is agreed to.
 pub const TERMS_VERSION: &str = "2026-11";
-
-/// One link that was sent. Key: the hash of its token.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Link {
-    account: AccountId,
-    /// The message whose notice carried it.
-    message: Option<MessageId>,
-    expires: Timestamp,
-}
-
-impl Record for Link {
-    const TABLE: Table = INVITE_LINKS;
-    const VERSION: u8 = 1;
-}
 
 /// How far somebody invited has come.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -116,22 +101,6 @@ pub struct ReadOut {
     pub digits: String,
     /// Until when.
     pub until: Timestamp,
-}
-
-fn token_hash(token: &str) -> Vec<u8> {
-    sha256(&[b"sealpost link v1", token.as_bytes()]).to_vec()
-}
-
-/// Makes a link's token and writes its row.
-pub(super) fn new_link(
-    tx: &mut WriteTx<'_>,
-    account: AccountId,
-    message: Option<MessageId>,
-    now: Timestamp,
-) -> Result<String, Error> {
-    let token = BASE64URL_NOPAD.encode(&random::<32>());
-    tx.put_record(&token_hash(&token), &Link { account, message, expires: now.plus(LINK_LIFE) })?;
-    Ok(token)
 }
 
 /// Somebody of the practice sent a new link: the count of codes begins again.
@@ -350,21 +319,9 @@ pub(super) fn has_asked(tx: &impl Tx, account: AccountId) -> Result<bool, Error>
 }
 
 /// Voids every link and code of somebody whose address was wrong.
-pub(super) fn void_links(tx: &mut WriteTx<'_>, account: AccountId) -> Result<(), Error> {
-    let links = tx.records::<Link>(&[], &[], Direction::Forward, usize::MAX)?;
-    for (key, _) in links.into_iter().filter(|(_, link)| link.account == account) {
-        tx.delete_record::<Link>(&key);
-    }
+pub(super) fn void(tx: &mut WriteTx<'_>, account: AccountId) -> Result<(), Error> {
+    links::void(tx, account)?;
     renew(tx, account)
-}
-
-/// Removes links that have been over for their own life again. For upkeep.
-pub(super) fn tidy_links(tx: &mut WriteTx<'_>, now: Timestamp) -> Result<(), Error> {
-    let links = tx.records::<Link>(&[], &[], Direction::Forward, usize::MAX)?;
-    for (key, _) in links.into_iter().filter(|(_, link)| link.expires.plus(LINK_LIFE * 4) <= now) {
-        tx.delete_record::<Link>(&key);
-    }
-    Ok(())
 }
 
 /// Seals the identity of a mailbox whose owner has not registered.

@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn time_that_passes_is_believed() {
-        let day = |n| Timestamp((1_000 + n) * DAY);
+        let day = |n: i64| Timestamp((1_000 + n) * DAY);
         assert_eq!(judge(&mark(None), day(0), 5 * DAY), Verdict::Believed);
         assert_eq!(judge(&mark(None), day(20), 25 * DAY), Verdict::Renew, "running for twenty days");
         assert_eq!(judge(&mark(None), day(1), 0), Verdict::Renew, "switched off for a day");
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_jump_waits_a_day_at_most() {
-        let day = |n| Timestamp((1_000 + n) * DAY);
+        let day = |n: i64| Timestamp((1_000 + n) * DAY);
         assert_eq!(judge(&mark(None), day(400), 5 * DAY + MINUTE), Verdict::Jumped(400 * DAY - MINUTE));
         let waiting = mark(Some((5 * DAY + MINUTE, 400 * DAY)));
         assert_eq!(judge(&waiting, day(400), 5 * DAY + 2 * MINUTE), Verdict::Wait);

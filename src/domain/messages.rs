@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{self, Mailbox};
+use super::fields::{self, EXPIRY_DAYS_MAX};
 use super::ids::{AccountId, FileId, MailboxId, MessageId, ThreadId, key};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
@@ -178,7 +179,7 @@ impl Message {
 
     /// The latest moment to which its expiry can be moved.
     pub fn latest_expiry(&self) -> Timestamp {
-        accounts::days_after(self.created, accounts::EXPIRY_DAYS_MAX)
+        fields::days_after(self.created, EXPIRY_DAYS_MAX)
     }
 
     /// What the sender signs: identifiers, holders, times and the digest of the sealed body.

@@ -8,20 +8,27 @@
 pub mod accounts;
 pub mod audit;
 pub mod drafts;
+mod due;
 pub mod expiry;
+pub mod fields;
 pub mod files;
+pub mod filing;
 pub mod folders;
 pub mod ids;
 pub mod invites;
 mod jumps;
+pub mod links;
 pub mod messages;
 pub mod notices;
 pub mod overview;
 pub mod people;
 pub mod portal;
 pub mod practices;
+pub mod recovery;
+mod resend;
 pub mod send;
 pub mod sessions;
+pub mod setup;
 pub mod threads;
 
 pub mod time;

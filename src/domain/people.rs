@@ -157,7 +157,7 @@ fn readdress(tx: &mut WriteTx<'_>, account: &mut Account, email: Email) -> Resul
     tx.delete(EMAILS, account.email.as_str().as_bytes());
     tx.put(EMAILS, email.as_str().as_bytes(), account.id.bytes().to_vec());
     // What was sent to the wrong address must open nothing for whoever reads mail there.
-    super::invites::void_links(tx, account.id)?;
+    super::invites::void(tx, account.id)?;
     account.email = email;
     Ok(())
 }

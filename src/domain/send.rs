@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::accounts::{self, Account, Details, Email, Mailbox, PendingIdentity, Plan, Relationship, Status};
 use super::audit::{self, Event};
 use super::drafts::{self, BODY_CHARS_MAX, DraftText, SUBJECT_CHARS_MAX};
-use super::expiry::{self, Due};
-use super::folders;
+use super::due::{self, Due};
+use super::fields;
+use super::filing;
 use super::ids::{AccountId, MailboxId, MessageId, ThreadId};
 use super::invites;
 use super::messages::{self, Content, Correspondent, Holder, Message, NewHolding, NoticeState};
@@ -325,10 +326,10 @@ impl Ready {
         for holding in holdings {
             holding.give(tx, &message)?;
         }
-        expiry::due(tx, Due::Message, message.expires, message.id, &[]);
+        due::due(tx, Due::Message, message.expires, message.id, &[]);
         drafts::forget(tx, message.sender, message.id, true)?;
         for holder in &message.holders {
-            folders::refile(tx, holder.mailbox, message.thread)?;
+            filing::refile(tx, holder.mailbox, message.thread)?;
         }
         notices::tell_recipients(tx, notices, &message, now)?;
         audit::note(tx, audit, now, Some(sender), Event::MessageSent, message.id)
@@ -348,7 +349,7 @@ fn reply_mailboxes(tx: &impl Tx, member: &Member, to: MessageId, all: bool) -> R
 }
 
 fn check_content(text: &DraftText) -> Result<(String, String), Error> {
-    let subject = accounts::required("subject", &text.subject, SUBJECT_CHARS_MAX, "Please enter a subject.")?;
+    let subject = fields::required("subject", &text.subject, SUBJECT_CHARS_MAX, "Please enter a subject.")?;
     let body = text.body.replace("\r\n", "\n").replace('\0', "").trim_end().to_owned();
     if body.trim().is_empty() {
         return Err(Error::invalid("body", "Please write a message."));

@@ -2,7 +2,7 @@
 
 use super::accounts;
 use super::audit::{self, Event};
-use super::folders;
+use super::filing;
 use super::ids::{MessageId, ThreadId};
 use super::invites::{self, ReadOut};
 use super::messages::{self, Content, Correspondent, Holder, Message, Opened};
@@ -126,7 +126,7 @@ impl Portal {
                 messages::put(tx, &message)?;
                 audit::note(tx, &audit, now, Some(account), Event::MessageOpened, id)?;
             }
-            folders::refile(tx, mailbox, thread)
+            filing::refile(tx, mailbox, thread)
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Time: moments, and the clock that is taken as a parameter everywhere, so that tests can turn it.
 
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,7 @@ impl Timestamp {
 
     /// This much later.
     pub fn after(self, wait: Duration) -> Self {
-        self.plus(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
+        self.plus(millis(wait))
     }
 
     /// Milliseconds from `earlier` to this moment; negative if it is later.
@@ -75,5 +77,52 @@ impl Clock for SystemClock {
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = u64::try_from(boot.tv_sec).unwrap_or_default();
         Duration::new(seconds, u32::try_from(boot.tv_nsec).unwrap_or_default())
+    }
+}
+
+/// A clock that stands still until somebody turns it. For tests: the program itself never makes one.
+#[derive(Default)]
+pub struct TestClock {
+    wall: AtomicI64,
+    since_boot: AtomicI64,
+    wakes: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+}
+
+impl TestClock {
+    /// Standing at this moment, on a machine that has just booted.
+    pub fn at(now: Timestamp) -> Self {
+        Self { wall: now.0.into(), ..Self::default() }
+    }
+
+    /// Time passes, and everybody who waits for a date is told.
+    pub fn turn(&self, by: Duration) {
+        self.since_boot.fetch_add(millis(by), SeqCst);
+        self.set(self.now().after(by));
+    }
+
+    /// Somebody sets the date; no time has passed.
+    pub fn set(&self, now: Timestamp) {
+        self.wall.store(now.0, SeqCst);
+        for wake in self.wakes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            wake();
+        }
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.wall.load(SeqCst))
+    }
+
+    fn since_boot(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.since_boot.load(SeqCst)).unwrap_or_default())
+    }
+
+    fn on_turn(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner).push(wake);
     }
 }

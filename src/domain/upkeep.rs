@@ -6,7 +6,7 @@ use jiff::{Span, Timestamp as Instant};
 use serde::{Deserialize, Serialize};
 
 use super::audit::{self, Event};
-use super::invites;
+use super::links;
 use super::portal::{Error, HOUR, Portal};
 use super::time::Timestamp;
 use crate::store::tables::META;
@@ -34,11 +34,13 @@ impl Portal {
     pub fn upkeep_due(&self) -> Result<Timestamp, Error> {
         let now = self.now();
         let last = self.store.read(|tx| Ok::<_, Error>(tx.record::<Last>(LAST)?))?.map(|last| last.at);
-        let due = last.map_or(now, |last| next_night(last).min(last.plus(MISSED_AFTER)));
-        if due > now {
-            return Ok(due);
+        if let Some(last) = last {
+            let due = next_night(last).min(last.plus(MISSED_AFTER));
+            if due > now {
+                return Ok(due);
+            }
+            self.upkeep()?;
         }
-        self.upkeep()?;
         self.store.write(move |tx| Ok::<_, Error>(tx.put_record(LAST, &Last { at: now })?))?;
         Ok(next_night(now))
     }
@@ -49,7 +51,7 @@ impl Portal {
         let (now, audit) = (self.now(), self.host.audit_key());
         self.store.upkeep_rotate_epoch()?;
         self.store.write(move |tx| {
-            invites::tidy_links(tx, now)?;
+            links::tidy(tx, now)?;
             audit::note(tx, &audit, now, None, Event::EpochChanged, "")
         })?;
         self.store.upkeep_compact()?;

@@ -40,9 +40,9 @@ pub struct Letter {
     pub template: &'static str,
     /// The address.
     pub to: String,
-    /// Name of whom the message is for; in `ask`, who asks.
+    /// Name of whom the letter is for.
     pub recipient: String,
-    /// Name of who wrote the message.
+    /// Name of who wrote the message; in `ask`, of who asks.
     pub sender: String,
     /// Name of the sender's practice; empty for a sender without one.
     pub practice: String,

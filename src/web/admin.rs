@@ -24,7 +24,7 @@ fn settings_page(name: &str, days: u8, idle: &str) -> Value {
 
 /// `GET /settings/practice`.
 #[handler]
-pub async fn practice(admin: Admin) -> Result<Response> {
+pub async fn show_practice(admin: Admin) -> Result<Response> {
     let practice = admin.web().portal.run(|portal| portal.practice()).await?.ok_or(Error::NotFound)?;
     let idle = practice.idle_minutes.to_string();
     admin.page("pages/settings.html", settings_page(&practice.name, practice.expiry_days, &idle))
@@ -63,7 +63,9 @@ pub async fn about(admin: Admin) -> Result<Response> {
     let config = &admin.web().config;
     let mail = match &config.smtp {
         Some(smtp) => format!("Notices go to the mail server {}.", smtp.host),
-        None if admin.me_signed().has_outbox => "No mail server is configured: notices stand on the outbox page.".into(),
+        None if admin.me_signed().has_outbox => {
+            "No mail server is configured: notices stand on the outbox page.".into()
+        }
         None => "No mail server is configured: nobody is told of their messages. Add an [smtp] section to the \
                  configuration file."
             .into(),

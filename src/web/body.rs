@@ -8,9 +8,10 @@ use futures_util::{Stream, StreamExt};
 use poem::http::header;
 use poem::{Body, FromRequest, Request, RequestBody, Result};
 
-use super::answer::Refusal;
-use super::csrf;
+use super::refusal::Refusal;
 
+/// The form field that carries the CSRF token.
+pub const CSRF_FIELD: &str = "csrf";
 /// Bytes of a form of somebody who is not signed in.
 pub const STRANGER_FORM_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a form of somebody who is: a body of 200,000 characters may take twelve bytes each when urlencoded.
@@ -89,7 +90,7 @@ impl Form {
 
     /// What goes back into the page when the form is refused: everything but the secrets.
     pub fn kept(&self) -> impl Iterator<Item = (&str, &str)> {
-        let is_secret = |name: &str| name == csrf::FIELD || name.contains("password");
+        let is_secret = |name: &str| name == CSRF_FIELD || name.contains("password");
         self.0.iter().filter(move |(name, _)| !is_secret(name)).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }

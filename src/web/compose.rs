@@ -6,11 +6,11 @@ use poem::web::{Path, Query};
 use poem::{FromRequest, Request, RequestBody, Response, Result, handler};
 use serde::Deserialize;
 
-use super::answer::Refusal;
 use super::body::{Form, Part};
 use super::guard::{Signed, Upload};
 use super::page::{FlashKind, json, value};
 use super::prose;
+use super::refusal::Refusal;
 use super::thread::file_line;
 use super::when::{Calendar, Choice};
 use crate::domain::accounts::Relationship;
@@ -98,13 +98,7 @@ fn begin(portal: &Portal, member: &Member, opening: &Opening) -> Result<Sheet, E
 }
 
 /// Gathers the page for a text.
-fn sheet(
-    portal: &Portal,
-    member: &Member,
-    draft: MessageId,
-    revision: u64,
-    text: DraftText,
-) -> Result<Sheet, Error> {
+fn sheet(portal: &Portal, member: &Member, draft: MessageId, revision: u64, text: DraftText) -> Result<Sheet, Error> {
     let view = match portal.draft(member, draft) {
         Ok(view) => Some(view),
         Err(Error::NotFound) => None,
@@ -117,7 +111,9 @@ fn sheet(
             let (message, from, content) = match quoted {
                 Ok(quoted) => quoted,
                 // What is answered may have been destroyed meanwhile: the answer can still be sent.
-                Err(Error::Expired) => return Ok(Sheet { draft, revision, text, view, reply: None, ask_relationship: false }),
+                Err(Error::Expired) => {
+                    return Ok(Sheet { draft, revision, text, view, reply: None, ask_relationship: false });
+                }
                 Err(error) => return Err(error),
             };
             let thread_url = format!("/threads/{}", message.thread);
@@ -186,7 +182,7 @@ fn quote(reply: &Reply, calendar: &Calendar) -> Value {
 
 /// `GET /compose`: an empty form, a draft, or an answer. Nothing is stored until something is written.
 #[handler]
-pub async fn form(signed: Signed, opening: Query<Opening>) -> Result<Response> {
+pub async fn write(signed: Signed, opening: Query<Opening>) -> Result<Response> {
     let member = signed.member.clone();
     let sheet = signed.web().portal.run(move |portal| begin(portal, &member, &opening.0)).await?;
     signed.page("pages/compose.html", page_of(&signed, &sheet))

@@ -7,12 +7,10 @@ use poem::{Body, Request, RequestBody};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::answer::Refusal;
 use super::body;
+use super::refusal::Refusal;
 use crate::config::PublicUrl;
 
-/// The form field that carries the token.
-pub const FIELD: &str = "csrf";
 /// The request header that carries it for scripts.
 pub const HEADER: &str = "x-csrf-token";
 
@@ -80,7 +78,7 @@ pub async fn check_token(req: &Request, body: &mut RequestBody, tokens: &[&str],
         return Err(Refusal::Forged);
     }
     let bytes = body::read(req, body.take().map_err(|_| Refusal::Broken)?, limit).await?;
-    let result = body::Form::parse(&bytes).and_then(|form| matching(form.get(FIELD), tokens));
+    let result = body::Form::parse(&bytes).and_then(|form| matching(form.get(body::CSRF_FIELD), tokens));
     *body = RequestBody::new(Body::from_bytes(bytes));
     result
 }

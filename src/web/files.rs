@@ -76,13 +76,14 @@ fn attachment(name: &str) -> String {
 
 fn download(body: Body, mime: &str, name: &str) -> Response {
     // A type that a browser would run on its own in our name is sent as bytes.
-    let mime = if matches!(mime, "text/html" | "application/xhtml+xml" | "image/svg+xml" | "text/xml" | "application/xml")
-        || mime.contains("javascript")
-    {
-        "application/octet-stream"
-    } else {
-        mime
-    };
+    let mime =
+        if matches!(mime, "text/html" | "application/xhtml+xml" | "image/svg+xml" | "text/xml" | "application/xml")
+            || mime.contains("javascript")
+        {
+            "application/octet-stream"
+        } else {
+            mime
+        };
     let mut response = Response::builder()
         .header(header::CONTENT_TYPE, mime)
         .header(header::CONTENT_DISPOSITION, attachment(name))

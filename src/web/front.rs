@@ -70,8 +70,7 @@ fn take_body(response: &mut Response) {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::domain::clock::TestClock;
-    use crate::domain::portal::Portal;
+    use crate::domain::time::TestClock;
     use crate::domain::{Clock, Error, Timestamp};
     use crate::metrics::Metrics;
     use crate::web::body::Form;
@@ -128,7 +127,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = Arc::new(Config::loopback(&folder.path().join("data")).unwrap());
         let clock: Arc<dyn Clock> = Arc::new(TestClock::at(Timestamp(1_795_399_200_000)));
-        let portal = Portal::open(&config, Arc::clone(&clock)).unwrap();
+        let portal = crate::serve::open_portal(&config, Arc::clone(&clock)).unwrap();
         let web = Arc::new(Web::new(portal, config, Arc::new(Metrics::default()), clock).unwrap());
         let routes = Route::new()
             .at("/breaks", get(breaks))

@@ -12,11 +12,11 @@ use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::web::RemoteAddr;
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response, Result};
 
-use super::answer::Refusal;
 use super::body::{self, Form, Part, Parts};
 use super::client::Client;
 use super::cookies::Cookie;
 use super::page::{self, Flash, FlashKind, value};
+use super::refusal::Refusal;
 use super::when::Calendar;
 use super::{Web, csrf, internal};
 use crate::domain::Error;
@@ -335,7 +335,7 @@ impl<'a> FromRequest<'a> for Upload {
 
 /// The token must come first, so that nothing of a forged upload is taken in.
 async fn token_in(part: Part) -> Result<String, Refusal> {
-    if part.name() == csrf::FIELD { part.text(TOKEN_BYTES_MAX).await } else { Err(Refusal::Forged) }
+    if part.name() == body::CSRF_FIELD { part.text(TOKEN_BYTES_MAX).await } else { Err(Refusal::Forged) }
 }
 
 impl<'a> FromRequest<'a> for Anyone {

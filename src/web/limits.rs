@@ -109,7 +109,7 @@ impl governor::clock::Clock for Steady {
 mod tests {
     use super::*;
     use crate::domain::Timestamp;
-    use crate::domain::clock::TestClock;
+    use crate::domain::time::TestClock;
 
     #[test]
     fn one_too_many_waits_and_time_heals() {

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::guard::Signed;
 use super::page::value;
-use super::thread::gone_words;
 use super::when::Calendar;
-use crate::domain::folders::{Folder, Page, Row, RowTarget, SentStatus};
+use crate::domain::filing::Folder;
+use crate::domain::folders::{Gone, Page, Row, RowTarget, SentStatus};
 
 /// Where a page of a folder begins.
 #[derive(Debug, Default, Deserialize)]
@@ -74,4 +74,16 @@ fn line(row: &Row, calendar: &Calendar) -> Value {
         status_kind => kind,
         destroyed => row.gone.as_ref().map(|gone| gone_words(gone, calendar)),
     }
+}
+
+/// The line that remains of a destroyed message.
+pub fn gone_words(gone: &Gone, calendar: &Calendar) -> String {
+    format!(
+        "A message from {} to {}, sent {}, was {} on {}.",
+        gone.from,
+        gone.to.join(", "),
+        calendar.in_words(gone.sent),
+        if gone.recalled { "recalled and destroyed" } else { "destroyed" },
+        calendar.in_words(gone.at)
+    )
 }

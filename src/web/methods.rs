@@ -4,7 +4,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Result};
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 
 /// The methods of one address.
 #[derive(Default)]

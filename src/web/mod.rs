@@ -7,7 +7,7 @@
 //! | [`guard`] | who asks: the extractors that hand out capabilities |
 //! | [`csrf`], [`cookies`], [`client`], [`limits`] | what the guard looks at |
 //! | [`body`] | forms and uploads, counted while they stream |
-//! | [`answer`], [`headers`] | refusals and faults as pages or JSON; the headers on every answer |
+//! | [`refusal`], [`answer`], [`headers`] | refusals and faults, as pages or JSON; the headers on every answer |
 //! | [`page`], [`assets`] | templates, and the files that pages need |
 //! | [`open`], [`setup`], [`sign_in`], [`register`] | what a stranger may see, and how they become somebody |
 //! | [`mailbox`], [`thread`], [`compose`], [`uploads`], [`files`] | folders, conversations, writing, files in and out |
@@ -20,6 +20,7 @@ use crate::config::{Config, PublicUrl};
 use crate::domain::{Clock, Error, Portal};
 use crate::gateway::mail::Postman;
 use crate::metrics::Metrics;
+use crate::words::Words;
 
 pub mod admin;
 pub mod answer;
@@ -42,6 +43,7 @@ pub mod page;
 pub mod people;
 pub mod profile;
 pub mod prose;
+pub mod refusal;
 pub mod register;
 pub mod routes;
 pub mod setup;
@@ -85,7 +87,8 @@ impl Web {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let assets = Arc::new(assets::Assets::collect());
-        let pages = page::Pages::new(Arc::clone(&assets)).map_err(internal)?;
+        let words = Arc::new(Words::collect().map_err(internal)?);
+        let pages = page::Pages::new(Arc::clone(&assets), &words).map_err(internal)?;
         let csrf = csrf::Csrf::new().map_err(internal)?;
         let cookies = cookies::Cookies::new(config.public_url.is_https());
         let limits = limits::Limits::new(&clock);

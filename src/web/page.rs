@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::value::Kwargs;
+use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use poem::http::{StatusCode, header};
 use poem::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::assets::{Assets, Ui};
+use crate::words::Words;
 
 /// One-time messages kept at most; beyond, the program forgets them all rather than grow.
 const FLASHES_MAX: usize = 10_000;
@@ -19,13 +20,13 @@ pub struct Pages(Environment<'static>);
 
 impl Pages {
     /// Compiles everything below `ui/` that is a template, mail too.
-    pub fn new(assets: Arc<Assets>) -> Result<Self, minijinja::Error> {
+    pub fn new(assets: Arc<Assets>, words: &Arc<Words>) -> Result<Self, minijinja::Error> {
         let mut env = Environment::new();
         // Strict where tests run; in production a page with a gap is better than none.
         let strictness =
             if cfg!(debug_assertions) { UndefinedBehavior::SemiStrict } else { UndefinedBehavior::Lenient };
         env.set_undefined_behavior(strictness);
-        env.add_function("_", translate);
+        words.teach(&mut env);
         // Our own addresses, of letters that mean nothing in HTML.
         env.add_function("asset", move |path: &str| match assets.url(path) {
             Some(url) => Ok(Value::from_safe_string(url)),
@@ -46,27 +47,9 @@ impl Pages {
     }
 }
 
-/// `_("Hello {name}", name=…)`: the English text is the key; the placeholders are filled after looking it up.
-fn translate(text: &str, values: Kwargs) -> Result<String, minijinja::Error> {
-    let mut said = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((name, after)) = after.split_once('}') else {
-            return Err(minijinja::Error::new(ErrorKind::SyntaxError, format!("a placeholder has no end in: {text}")));
-        };
-        let value: Value = values.get(name)?;
-        said.push_str(before);
-        said.push_str(&value.to_string());
-        rest = after;
-    }
-    said.push_str(rest);
-    values.assert_all_used()?;
-    Ok(said)
-}
-
 /// Anything serializable, for a template.
 pub fn value(it: impl Serialize) -> Value {
-    Value::from_serialize(it)
+    Value::from(Serde(it))
 }
 
 /// A JSON answer.
@@ -132,19 +115,9 @@ mod tests {
     use super::*;
 
     fn rendered(template: &str, context: Value) -> Result<String, minijinja::Error> {
-        let Pages(mut env) = Pages::new(Arc::new(Assets::collect())).unwrap();
+        let Pages(mut env) = Pages::new(Arc::new(Assets::collect()), &Arc::new(Words::default())).unwrap();
         env.add_template_owned("t.html", template.to_owned()).unwrap();
         env.get_template("t.html").unwrap().render(context)
-    }
-
-    #[test]
-    fn words_are_filled_and_escaped() {
-        let context = minijinja::context! { name => "<b>" };
-        assert_eq!(rendered("{{ _('Hello {name}', name=name) }}", context).unwrap(), "Hello &lt;b&gt;");
-        assert_eq!(rendered("{{ _('Save {n} of {n}', n=2) }}", Value::UNDEFINED).unwrap(), "Save 2 of 2");
-        assert!(rendered("{{ _('Hello {name}') }}", Value::UNDEFINED).is_err());
-        assert!(rendered("{{ _('Hello', name=1) }}", Value::UNDEFINED).is_err());
-        assert!(rendered("{{ asset('css/none.css') }}", Value::UNDEFINED).is_err());
     }
 
     #[test]

@@ -141,7 +141,8 @@ where
 /// `POST /people/{id}/resend`: invites again.
 #[handler]
 pub async fn resend(manager: Manager, Path(id): Path<String>, _form: Form) -> Result<Response> {
-    act(&manager, &id, "The invitation is sent again.", |portal, manager, id| portal.resend_invitation(manager, id)).await
+    act(&manager, &id, "The invitation is sent again.", |portal, manager, id| portal.resend_invitation(manager, id))
+        .await
 }
 
 /// `POST /people/{id}/unlock`: after wrong passwords.

@@ -52,7 +52,9 @@ fn page_of(signed: &Signed, sheet: &Sheet) -> Value {
 /// Every IANA time zone that the program knows, the usual ones of the form "Area/Place".
 fn zones() -> Vec<String> {
     let mut zones: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
-    zones.retain(|zone| zone == "UTC" || (zone.contains('/') && !zone.starts_with("Etc/") && !zone.starts_with("posix")));
+    zones.retain(|zone| {
+        zone == "UTC" || (zone.contains('/') && !zone.starts_with("Etc/") && !zone.starts_with("posix"))
+    });
     zones
 }
 
@@ -136,10 +138,9 @@ pub async fn change(signed: Signed, form: Form) -> Result<Response> {
 
 /// `POST /profile/password`.
 #[handler]
-pub async fn password(signed: Signed, form: Form) -> Result<Response> {
+pub async fn change_password(signed: Signed, form: Form) -> Result<Response> {
     signed.web().limits.sign_in_account.check(signed.member.account())?;
-    let (current, new) =
-        (SecretString::from(form.get("current_password")), SecretString::from(form.get("password")));
+    let (current, new) = (SecretString::from(form.get("current_password")), SecretString::from(form.get("password")));
     let member = signed.member.clone();
     match signed.web().portal.run(move |portal| portal.change_password(&member, &current, &new)).await {
         Ok(()) => {
@@ -161,7 +162,7 @@ pub async fn end_others(signed: Signed, _form: Form) -> Result<Response> {
 
 /// `POST /profile/key`: one's own key as a file for the `age` command.
 #[handler]
-pub async fn key(signed: Signed, form: Form) -> Result<Response> {
+pub async fn export_key(signed: Signed, form: Form) -> Result<Response> {
     signed.web().limits.sign_in_account.check(signed.member.account())?;
     let (member, current) = (signed.member.clone(), SecretString::from(form.get("current_password")));
     match signed.web().portal.run(move |portal| portal.export_key(&member, &current)).await {
@@ -182,15 +183,21 @@ mod tests {
 
     #[test]
     fn browsers_are_named_as_people_name_them() {
-        let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
+        let chrome =
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
         assert_eq!(browser(chrome), "Chrome on Linux");
-        assert_eq!(browser("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19 Safari/604.1"), "Safari on iPhone");
+        assert_eq!(
+            browser("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19 Safari/604.1"),
+            "Safari on iPhone"
+        );
         assert_eq!(browser(""), "A browser");
     }
 
     #[test]
     fn the_zones_are_those_of_the_world() {
         let zones = zones();
-        assert!(["Europe/Berlin", "America/New_York", "UTC"].iter().all(|zone| zones.iter().any(|known| known == zone)));
+        assert!(
+            ["Europe/Berlin", "America/New_York", "UTC"].iter().all(|zone| zones.iter().any(|known| known == zone))
+        );
     }
 }

@@ -46,7 +46,9 @@ fn push_line(html: &mut String, line: &str) {
             html.push_str(&escape(link));
         } else {
             let link = escape(link);
-            html.push_str(&format!("<a href=\"{link}\" rel=\"noopener noreferrer nofollow\" target=\"_blank\">{link}</a>"));
+            html.push_str(&format!(
+                "<a href=\"{link}\" rel=\"noopener noreferrer nofollow\" target=\"_blank\">{link}</a>"
+            ));
         }
         rest = after;
     }
@@ -66,7 +68,8 @@ fn link_start(text: &str) -> Option<usize> {
 
 /// Where a link ends: at white space or a character that no address has, without the sentence's own punctuation.
 fn link_end(text: &str) -> usize {
-    let end = text.find(|c: char| c.is_whitespace() || c.is_control() || "<>\"`{}|\\^".contains(c)).unwrap_or(text.len());
+    let end =
+        text.find(|c: char| c.is_whitespace() || c.is_control() || "<>\"`{}|\\^".contains(c)).unwrap_or(text.len());
     let link = text.get(..end).unwrap_or(text);
     let mut trimmed = link.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'']);
     while trimmed.ends_with(')') && trimmed.matches(')').count() > trimmed.matches('(').count() {
@@ -88,8 +91,12 @@ mod tests {
 
     #[test]
     fn only_web_addresses_become_links() {
-        let link = |url: &str| format!("<a href=\"{url}\" rel=\"noopener noreferrer nofollow\" target=\"_blank\">{url}</a>");
-        assert_eq!(to_html("see https://example.org/a?b=1."), format!("<p>see {}.</p>", link("https://example.org/a?b=1")));
+        let link =
+            |url: &str| format!("<a href=\"{url}\" rel=\"noopener noreferrer nofollow\" target=\"_blank\">{url}</a>");
+        assert_eq!(
+            to_html("see https://example.org/a?b=1."),
+            format!("<p>see {}.</p>", link("https://example.org/a?b=1"))
+        );
         assert_eq!(to_html("(http://a.b/(c))"), format!("<p>({})</p>", link("http://a.b/(c)")));
         for plain in ["javascript:alert(1)", "data:text/html,x", "xhttps://a", "https://", "https:// a", "ftp://a.b"] {
             assert!(!to_html(plain).contains("<a"), "{plain}");

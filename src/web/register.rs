@@ -19,7 +19,8 @@ use super::setup::signed_in;
 use super::when::Calendar;
 use crate::domain::Error;
 use crate::domain::accounts::{Details, Relationship};
-use crate::domain::invites::{Gone, LINK_LIFE, TERMS_VERSION, Visit};
+use crate::domain::invites::{Gone, TERMS_VERSION, Visit};
+use crate::domain::links::LINK_LIFE;
 
 /// Separates link and ticket in the cookie: neither contains it.
 const JOINT: char = '.';
@@ -98,7 +99,7 @@ fn details_page(asker: &Asker, visit: &Visit) -> Value {
 
 /// `GET /register/details`: name and phones, to be confirmed.
 #[handler]
-pub async fn details(anyone: Anyone, headers: &HeaderMap) -> Result<Response> {
+pub async fn ask_details(anyone: Anyone, headers: &HeaderMap) -> Result<Response> {
     let link = held(&anyone, headers).link;
     match visit(&anyone, link.clone()).await? {
         Ok(visit) => anyone.page("pages/register_details.html", details_page(&anyone, &visit)),
@@ -123,9 +124,7 @@ pub async fn details_given(anyone: Anyone, headers: &HeaderMap, form: Form) -> R
     };
     match anyone.web().portal.run(move |portal| portal.send_code(&link, Some(details))).await {
         Ok(()) => Ok(anyone.go("/register/code")),
-        Err(error) => {
-            anyone.refill("pages/register_details.html", details_page(&anyone, &visit), &form, error)
-        }
+        Err(error) => anyone.refill("pages/register_details.html", details_page(&anyone, &visit), &form, error),
     }
 }
 
@@ -149,12 +148,10 @@ fn hint(phone: &str) -> String {
 
 /// `GET /register/code`: asks for the code.
 #[handler]
-pub async fn code(anyone: Anyone, headers: &HeaderMap) -> Result<Response> {
+pub async fn ask_code(anyone: Anyone, headers: &HeaderMap) -> Result<Response> {
     let link = held(&anyone, headers).link;
     match visit(&anyone, link.clone()).await? {
-        Ok(visit) if visit.code_until.is_some() => {
-            anyone.page("pages/register_code.html", code_page(&anyone, &visit))
-        }
+        Ok(visit) if visit.code_until.is_some() => anyone.page("pages/register_code.html", code_page(&anyone, &visit)),
         Ok(_) => Ok(anyone.go("/register/details")),
         Err(why) => gone(&anyone, link, why).await,
     }
@@ -196,7 +193,7 @@ fn account_page(email: &str) -> Value {
 
 /// `GET /register/account`: terms and password, for one with a ticket.
 #[handler]
-pub async fn account(anyone: Anyone, headers: &HeaderMap) -> Result<Response> {
+pub async fn ask_account(anyone: Anyone, headers: &HeaderMap) -> Result<Response> {
     let held = held(&anyone, headers);
     let checked = anyone.web().portal.run(move |portal| portal.check_ticket(&held.link, &held.ticket)).await;
     match checked {

@@ -7,9 +7,7 @@ use poem::Route;
 use poem::http::Method;
 
 use super::methods::{Methods, get, post};
-use super::{
-    admin, assets, compose, files, mailbox, open, people, profile, register, setup, sign_in, thread, uploads,
-};
+use super::{admin, assets, compose, files, mailbox, open, people, profile, register, setup, sign_in, thread, uploads};
 
 /// All of them.
 pub fn all() -> Route {
@@ -21,14 +19,14 @@ pub fn all() -> Route {
         .at("/metrics", get(open::metrics))
         .at("/assets/:version/*path", get(assets::serve))
         .at("/setup", post(setup::create))
-        .at("/setup/:token", get(setup::form))
-        .at("/sign-in", get(sign_in::form).post(sign_in::enter))
+        .at("/setup/:token", get(setup::show))
+        .at("/sign-in", get(sign_in::show).post(sign_in::enter))
         .at("/password-strength", post(sign_in::strength))
         .at("/register/:token", get(register::arrive))
-        .at("/register/details", get(register::details).post(register::details_given))
-        .at("/register/code", get(register::code).post(register::code_given))
+        .at("/register/details", get(register::ask_details).post(register::details_given))
+        .at("/register/code", get(register::ask_code).post(register::code_given))
         .at("/register/resend", post(register::resend))
-        .at("/register/account", get(register::account).post(register::register))
+        .at("/register/account", get(register::ask_account).post(register::register))
         .at("/register/ask", post(register::ask))
         // Signed
         .at("/sign-out", post(sign_in::leave))
@@ -36,7 +34,7 @@ pub fn all() -> Route {
         .at("/inbox", get(mailbox::inbox))
         .at("/sent", get(mailbox::sent))
         .at("/drafts", get(mailbox::drafts))
-        .at("/compose", get(compose::form).post(compose::submit))
+        .at("/compose", get(compose::write).post(compose::submit))
         .at("/recipients", get(compose::recipient))
         .at("/drafts/:id", post(compose::autosave))
         .at("/drafts/:id/files", post(uploads::create))
@@ -53,9 +51,9 @@ pub fn all() -> Route {
         .at("/messages/:id/files.zip", get(files::all))
         .at("/messages/:id/export", get(files::export))
         .at("/profile", get(profile::show).post(profile::change))
-        .at("/profile/password", post(profile::password))
+        .at("/profile/password", post(profile::change_password))
         .at("/profile/sessions/end-others", post(profile::end_others))
-        .at("/profile/key", post(profile::key))
+        .at("/profile/key", post(profile::export_key))
         // Manager
         .at("/people", get(people::list))
         .at("/people/:id", get(people::edit).post(people::correct))
@@ -64,16 +62,16 @@ pub fn all() -> Route {
         .at("/people/:id/disable", post(people::disable))
         .at("/people/:id/enable", post(people::enable))
         // Admin
-        .at("/setup/kit", get(setup::kit).post(setup::kit_confirmed))
-        .at("/setup/kit/confirm", get(setup::kit_confirm))
-        .at("/settings/practice", get(admin::practice).post(admin::change_practice))
+        .at("/setup/kit", get(setup::show_kit).post(setup::kit_confirmed))
+        .at("/setup/kit/confirm", get(setup::ask_words))
+        .at("/settings/practice", get(admin::show_practice).post(admin::change_practice))
         .at("/settings/about", get(admin::about))
         .at("/outbox", get(admin::outbox))
 }
 
 fn uploads() -> Methods {
     Methods::default()
-        .on(Method::HEAD, uploads::progress)
+        .on(Method::HEAD, uploads::state)
         .on(Method::PATCH, uploads::append)
         .on(Method::DELETE, uploads::abort)
 }

@@ -11,8 +11,8 @@ use super::cookies::Cookie;
 use super::guard::{Admin, Anyone, Asker};
 use super::page::{FlashKind, value};
 use super::when::{Calendar, day_choices};
-use crate::domain::accounts::EXPIRY_DAYS_MAX;
-use crate::domain::practices::SetUp;
+use crate::domain::fields::EXPIRY_DAYS_MAX;
+use crate::domain::setup::SetUp;
 use crate::domain::{Error, Portal};
 
 fn setup_page(token: &str, days: u8) -> Value {
@@ -21,7 +21,7 @@ fn setup_page(token: &str, days: u8) -> Value {
 
 /// `GET /setup/{token}`: the form, as long as nobody has set the installation up.
 #[handler]
-pub async fn form(anyone: Anyone, Path(token): Path<String>) -> Result<Response> {
+pub async fn show(anyone: Anyone, Path(token): Path<String>) -> Result<Response> {
     anyone.web().limits.setup.check(anyone.group())?;
     let checked = token.clone();
     match anyone.web().portal.run(move |portal| portal.check_setup(&checked)).await {
@@ -72,12 +72,12 @@ pub fn signed_in(asker: &Asker, session: &str, path: &str) -> Response {
 
 /// `GET /setup/kit`: the recovery kit, to be printed.
 #[handler]
-pub async fn kit(admin: Admin) -> Result<Response> {
+pub async fn show_kit(admin: Admin) -> Result<Response> {
     let proof = admin.admin.clone();
     let kit = admin.web().portal.run(move |portal| portal.recovery_kit(&proof)).await?;
     let (me, now) = (admin.me_signed(), admin.web().clock.now());
     let kit = context! {
-        words => kit.words(),
+        words => kit.words().to_vec(),
         age_identity => kit.age_identity().as_str(),
         checksum => kit.checksum(),
         qr_svg => kit.qr_svg().map_err(Error::from)?,
@@ -94,7 +94,7 @@ fn asked(places: &[usize]) -> Value {
 
 /// `GET /setup/kit/confirm`: asks three words of the kit back.
 #[handler]
-pub async fn kit_confirm(admin: Admin) -> Result<Response> {
+pub async fn ask_words(admin: Admin) -> Result<Response> {
     let proof = admin.admin.clone();
     let places = admin.web().portal.run(move |portal| Ok(Portal::words_asked(&portal.recovery_kit(&proof)?))).await?;
     admin.page("pages/kit_confirm.html", context! { asked => asked(&places) })
@@ -114,6 +114,8 @@ pub async fn kit_confirmed(admin: Admin, form: Form) -> Result<Response> {
             admin.flash(FlashKind::Ok, "Your practice is ready. Write your first message.");
             Ok(admin.go("/inbox"))
         }
-        (Err(error), places) => admin.refill("pages/kit_confirm.html", context! { asked => asked(&places) }, &form, error),
+        (Err(error), places) => {
+            admin.refill("pages/kit_confirm.html", context! { asked => asked(&places) }, &form, error)
+        }
     }
 }

@@ -27,7 +27,7 @@ pub struct Arrival {
 
 /// `GET /sign-in`.
 #[handler]
-pub fn form(anyone: Anyone, arrival: Result<Query<Arrival>>) -> Result<Response> {
+pub fn show(anyone: Anyone, arrival: Result<Query<Arrival>>) -> Result<Response> {
     let arrival = arrival.map(|Query(arrival)| arrival).unwrap_or_default();
     if anyone.me().is_some() {
         return Ok(anyone.go(local_path(&arrival.next)));

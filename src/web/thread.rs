@@ -6,10 +6,12 @@ use poem::{Response, Result, handler};
 
 use super::body::Form;
 use super::guard::Signed;
+use super::mailbox::{gone_words, rows};
 use super::page::{FlashKind, value};
 use super::prose;
 use super::when::{Calendar, count, size};
-use crate::domain::folders::{Folder, Gone};
+use crate::domain::filing::Folder;
+use crate::domain::folders::Gone;
 use crate::domain::ids::{AccountId, MessageId, ThreadId};
 use crate::domain::messages::{Correspondent, FileInfo, NoticeState, Opened};
 use crate::domain::portal::DAY;
@@ -33,8 +35,9 @@ pub async fn show(signed: Signed, Path(id): Path<String>) -> Result<Response> {
         .await?;
     let (page, sent) = list;
     let (list_title, list_url, folder) = if sent { ("Sent", "/sent", "sent") } else { ("Inbox", "/inbox", "inbox") };
-    let rows = super::mailbox::rows(&signed, &page);
-    let context = context! { list_title, list_url, folder, rows, page => "thread", ..page_of(&signed, &thread) };
+    let list = rows(&signed, &page);
+    let context =
+        context! { list_title, list_url, folder, rows => list, page => "thread", ..page_of(&signed, &thread) };
     signed.page("pages/thread.html", context)
 }
 
@@ -53,7 +56,8 @@ fn page_of(signed: &Signed, thread: &ThreadView) -> Value {
     let url = format!("/threads/{}", thread.id);
     let reply = newest.map(|view| format!("/compose?reply={}", view.message.id));
     let many = newest.is_some_and(|view| view.message.holders.len() > 2 && !view.mine);
-    let messages: Value = thread.messages.iter().map(|view| message(view, &calendar, signed.web().clock.now())).collect();
+    let messages: Value =
+        thread.messages.iter().map(|view| message(view, &calendar, signed.web().clock.now())).collect();
     context! {
         thread => context! { subject, print_url => format!("{url}/print"), url },
         messages,
@@ -61,18 +65,6 @@ fn page_of(signed: &Signed, thread: &ThreadView) -> Value {
         reply_all_url => reply.as_ref().filter(|_| many).map(|url| format!("{url}&all=1")),
         reply_url => reply,
     }
-}
-
-/// The line that remains of a destroyed message.
-pub fn gone_words(gone: &Gone, calendar: &Calendar) -> String {
-    format!(
-        "A message from {} to {}, sent {}, was {} on {}.",
-        gone.from,
-        gone.to.join(", "),
-        calendar.in_words(gone.sent),
-        if gone.recalled { "recalled and destroyed" } else { "destroyed" },
-        calendar.in_words(gone.at)
-    )
 }
 
 fn message(view: &MessageView, calendar: &Calendar, now: Timestamp) -> Value {
@@ -131,7 +123,7 @@ fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar) -> Val
         (NoticeState::Waiting, None) => (Some("Not opened yet · notice is being sent".to_owned()), Some("wait")),
         _ => (Some("Not opened yet".to_owned()), Some("wait")),
     };
-    let resend = view.mine && opened.is_none() && matches!(view.opened, Opened::Content(_));
+    let may_resend = view.mine && opened.is_none() && matches!(view.opened, Opened::Content(_));
     context! {
         name => to.who.name.as_str(),
         email => to.who.email.as_str(),
@@ -139,7 +131,7 @@ fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar) -> Val
         status,
         status_kind => kind,
         code => to.code.as_ref().map(|code| code_of(code, calendar)),
-        resend_url => resend.then(|| format!("/messages/{}/notices/{}", view.message.id, to.who.account)),
+        resend_url => may_resend.then(|| format!("/messages/{}/notices/{}", view.message.id, to.who.account)),
     }
 }
 
@@ -199,7 +191,9 @@ pub fn kind(mime: &str) -> &'static str {
 /// Runs a change of a message and comes back to its conversation, or to the inbox when nothing is left of that.
 async fn change<F>(signed: &Signed, id: &str, done: &str, change: F) -> Result<Response>
 where
-    F: FnOnce(&crate::domain::Portal, &crate::domain::sessions::Member, MessageId) -> Result<(), Error> + Send + 'static,
+    F: FnOnce(&crate::domain::Portal, &crate::domain::sessions::Member, MessageId) -> Result<(), Error>
+        + Send
+        + 'static,
 {
     let (member, id) = (signed.member.clone(), id.parse::<MessageId>()?);
     let result = signed.web().portal.run(move |portal| {
@@ -221,7 +215,8 @@ where
 #[handler]
 pub async fn expiry(signed: Signed, Path(id): Path<String>, form: Form) -> Result<Response> {
     let expires = form.get("expires").to_owned();
-    change(&signed, &id, "The date is changed.", move |portal, member, id| portal.change_expiry(member, id, &expires)).await
+    change(&signed, &id, "The date is changed.", move |portal, member, id| portal.change_expiry(member, id, &expires))
+        .await
 }
 
 /// `POST /messages/{id}/recall`: destroys it for everybody, by its sender.
@@ -241,7 +236,8 @@ pub async fn delete(signed: Signed, Path(id): Path<String>, _form: Form) -> Resu
 #[handler]
 pub async fn resend(signed: Signed, Path((id, to)): Path<(String, String)>, _form: Form) -> Result<Response> {
     let to = to.parse::<AccountId>()?;
-    change(&signed, &id, "The notice is sent again.", move |portal, member, id| portal.resend_notice(member, id, to)).await
+    change(&signed, &id, "The notice is sent again.", move |portal, member, id| portal.resend_notice(member, id, to))
+        .await
 }
 
 /// A file as the composer lists it.

@@ -15,9 +15,9 @@ use poem::{Body, FromRequest, IntoResponse, Request, RequestBody, Response, Resu
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::answer::Refusal;
 use super::body;
 use super::guard::Signed;
+use super::refusal::Refusal;
 use crate::domain::drafts::SEND_BYTES_MAX;
 use crate::domain::ids::{FileId, MessageId};
 use crate::domain::sessions::Member;
@@ -163,7 +163,7 @@ fn offset_of(signed: &Signed, progress: Progress) -> impl IntoResponse + use<> {
 
 /// `HEAD /uploads/{id}`: how far it has come.
 #[handler]
-pub fn progress(signed: Signed, Path(id): Path<String>, headers: &HeaderMap) -> Result<Response> {
+pub fn state(signed: Signed, Path(id): Path<String>, headers: &HeaderMap) -> Result<Response> {
     speaks_tus(headers)?;
     let progress = signed.web().portal.upload_progress(&signed.member, id.parse()?)?;
     let response = offset_of(&signed, progress).with_header("upload-length", progress.total.to_string());
