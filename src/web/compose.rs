@@ -158,7 +158,7 @@ fn page_of(signed: &Signed, sheet: &Sheet) -> Value {
             first_name => text.first_name.as_str(), last_name => text.last_name.as_str(),
             office_phone => text.office_phone.as_str(), cell_phone => text.cell_phone.as_str(),
             subject => text.subject.as_str(), body => text.body.as_str(), expires => text.expires.as_str(),
-            reply => text.reply_to.map(|id| id.to_string()), all => if text.reply_all { "1" } else { "" },
+            reply => text.reply_to.map(|id| id.to_string()).unwrap_or_default(), all => if text.reply_all { "1" } else { "" },
         },
         ask_relationship => sheet.ask_relationship,
         relationships => value(relationships),

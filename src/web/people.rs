@@ -81,7 +81,7 @@ fn edit_page(account: &Account) -> Value {
         form => context! {
             first_name => account.first_name.as_str(), last_name => account.last_name.as_str(),
             email => account.email.as_str(), office_phone => account.office_phone.as_str(),
-            cell_phone => account.cell_phone.as_str(), relationship => chosen.map(Relationship::value),
+            cell_phone => account.cell_phone.as_str(), relationship => chosen.map(Relationship::value).unwrap_or_default(),
             full_plan => tick(account.plan == Plan::Full), manager => tick(account.manager),
         },
         relationships => value(relationships),
