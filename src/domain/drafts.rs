@@ -242,6 +242,37 @@ struct Writer {
     public: MailboxPublic,
 }
 
+/// What a saving builds on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Basis {
+    /// There must be no draft yet. The one made has revision 0, so that a page that has saved nothing can still save.
+    Nothing,
+    /// This must be its latest revision, if there is one.
+    Revision(u64),
+    /// Whatever is there.
+    Anything,
+}
+
+impl Basis {
+    fn holds(self, current: Option<&Draft>) -> bool {
+        match (self, current) {
+            (Self::Nothing, draft) => draft.is_none(),
+            (Self::Revision(revision), Some(draft)) => draft.revision == revision,
+            (Self::Revision(_), None) | (Self::Anything, _) => true,
+        }
+    }
+}
+
+/// A slot for one more draft of a mailbox.
+fn place_for_another(tx: &mut WriteTx<'_>, mailbox: MailboxId, slot: &SlotKey) -> Result<SlotRef, Error> {
+    let mine = tx.records_under::<Draft>(mailbox.bytes(), Direction::Forward, DRAFTS_MAX)?;
+    if mine.len() >= DRAFTS_MAX {
+        let message = format!("You have {DRAFTS_MAX} drafts. Send or discard one before you begin another.");
+        return Err(Error::invalid("form", message));
+    }
+    Ok(tx.new_slot(slot)?)
+}
+
 impl Portal {
     /// Opens a draft.
     pub fn draft(&self, member: &Member, id: MessageId) -> Result<DraftView, Error> {
@@ -264,13 +295,14 @@ impl Portal {
         based_on: Option<u64>,
         text: &DraftText,
     ) -> Result<u64, Error> {
-        self.save(self.writer(member.account())?, id, based_on, text)
+        let basis = based_on.map_or(Basis::Anything, Basis::Revision);
+        self.save(self.writer(member.account())?, id, basis, text)
     }
 
     /// Saves what somebody was writing when their session ended for idleness.
     pub fn save_draft_of_ended_session(&self, token: &str, id: MessageId, text: &DraftText) -> Result<(), Error> {
         let writer = self.writer(self.whose_session(token)?)?;
-        self.save(writer, id, None, text).map(|_| ())
+        self.save(writer, id, Basis::Anything, text).map(|_| ())
     }
 
     /// Makes sure that there is a draft to which files can be added.
@@ -279,7 +311,7 @@ impl Portal {
         if exists {
             return Ok(());
         }
-        match self.save(self.writer(member.account())?, id, Some(0), &DraftText::default()) {
+        match self.save(self.writer(member.account())?, id, Basis::Nothing, &DraftText::default()) {
             // Another request was faster: all the better.
             Ok(_) | Err(Error::Conflict) => Ok(()),
             Err(error) => Err(error),
@@ -293,50 +325,38 @@ impl Portal {
         })
     }
 
-    fn save(&self, writer: Writer, id: MessageId, based_on: Option<u64>, text: &DraftText) -> Result<u64, Error> {
+    fn save(&self, writer: Writer, id: MessageId, basis: Basis, text: &DraftText) -> Result<u64, Error> {
         text.check()?;
         let plain = rmp_serde::to_vec_named(text).map(crate::crypto::Plain::new).map_err(Error::internal)?;
         let Writer { mailbox, public } = writer;
         let row = draft_key(mailbox, id);
         let old = self.store.read(|tx| Ok::<_, Error>(tx.record::<Draft>(&row)?))?;
-        let (slot, fresh) = match &old {
-            Some(draft) => (self.store.slots().read(&draft.slot)?, false),
-            None => (SlotKey::generate(), true),
+        let (slot, place) = match &old {
+            Some(draft) => (self.store.slots().read(&draft.slot)?, Some(draft.slot)),
+            None => (SlotKey::generate(), None),
         };
-        let parcel = Parcel::seal(plain.as_bytes(), &public, &slot, &context(mailbox, id))?;
-        let now = self.now();
+        let text = Parcel::seal(plain.as_bytes(), &public, &slot, &context(mailbox, id))?;
+        let changed = self.now();
         self.store.write(move |tx| {
             let current = tx.record::<Draft>(&row)?;
             if tx.record::<Message>(id.bytes())?.is_some() {
                 return Err(Error::Expired);
             }
-            let stale = match (&current, based_on) {
-                (Some(draft), Some(revision)) => draft.revision != revision,
-                (Some(_), None) => fresh,
-                (None, _) => !fresh,
-            };
-            if stale {
+            // The text is sealed under the slot that was there a moment ago.
+            if current.as_ref().map(|draft| draft.slot) != place || !basis.holds(current.as_ref()) {
                 return Err(Error::Conflict);
             }
             let was = current.as_ref().map(|draft| draft.changed);
             let (slot, revision) = match current {
                 Some(draft) => (draft.slot, draft.revision + 1),
-                None => {
-                    let mine = tx.records_under::<Draft>(mailbox.bytes(), Direction::Forward, DRAFTS_MAX)?;
-                    if mine.len() >= DRAFTS_MAX {
-                        let message =
-                            format!("You have {DRAFTS_MAX} drafts. Send or discard one before you begin another.");
-                        return Err(Error::invalid("form", message));
-                    }
-                    (tx.new_slot(&slot)?, 1)
-                }
+                None => (place_for_another(tx, mailbox, &slot)?, u64::from(basis != Basis::Nothing)),
             };
-            tx.put_record(&row, &Draft { slot, text: parcel, revision, changed: now })?;
+            tx.put_record(&row, &Draft { slot, text, revision, changed })?;
             if let Some(was) = was {
                 due::undue(tx, Due::Draft, draft_end(was), id);
             }
-            due::due(tx, Due::Draft, draft_end(now), id, mailbox.bytes());
-            filing::file_draft(tx, mailbox, id, was, Some(now));
+            due::due(tx, Due::Draft, draft_end(changed), id, mailbox.bytes());
+            filing::file_draft(tx, mailbox, id, was, Some(changed));
             Ok(revision)
         })
     }
