@@ -79,9 +79,12 @@ pub struct Me {
     pub time_zone: String,
 }
 
-/// First letters of the first and the last word of a name.
+/// First letters of the first and the last word of a name, titles left out.
 pub fn initials(name: &str) -> String {
-    let mut words = name.split_whitespace().filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
+    let words = name
+        .split_whitespace()
+        .filter(|word| !["dr", "prof"].contains(&word.trim_end_matches('.').to_lowercase().as_str()));
+    let mut words = words.filter_map(|word| word.chars().find(|c| c.is_alphanumeric()));
     let first = words.next();
     first.into_iter().chain(words.next_back()).flat_map(char::to_uppercase).collect()
 }

@@ -92,8 +92,12 @@ impl Portal {
         })
     }
 
-    /// The practice's recovery kit, for an administrator.
+    /// The practice's recovery kit, for an administrator who has still to confirm that it is on paper; after that it is
+    /// not shown again.
     pub fn recovery_kit(&self, admin: &Admin) -> Result<Kit, Error> {
+        if !admin.member().kit_missing() {
+            return Err(Error::Expired);
+        }
         let me = self.own_account(admin.member())?;
         let credentials = me.credentials.as_ref().ok_or(Error::Denied)?;
         let secret = credentials.open_share(self.store.slots(), admin.member().bundle(), me.id)?;

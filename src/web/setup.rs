@@ -81,7 +81,7 @@ pub async fn show_kit(admin: Admin) -> Result<Response> {
         age_identity => kit.age_identity().as_str(),
         checksum => kit.checksum(),
         qr_svg => kit.qr_svg().map_err(Error::from)?,
-        created => value(Calendar::new(&me.time_zone, now).when(now)),
+        created => value(Calendar::new(&me.time_zone, now).date(now)),
         practice => admin.practice(),
         email => me.email.as_str(),
     };

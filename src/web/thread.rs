@@ -56,8 +56,8 @@ fn page_of(signed: &Signed, thread: &ThreadView) -> Value {
     let url = format!("/threads/{}", thread.id);
     let reply = newest.map(|view| format!("/compose?reply={}", view.message.id));
     let many = newest.is_some_and(|view| view.message.holders.len() > 2 && !view.mine);
-    let messages: Value =
-        thread.messages.iter().map(|view| message(view, &calendar, signed.web().clock.now())).collect();
+    let (now, sends_mail) = (signed.web().clock.now(), signed.web().portal.options().sends_mail);
+    let messages: Value = thread.messages.iter().map(|view| message(view, &calendar, now, sends_mail)).collect();
     context! {
         thread => context! { subject, print_url => format!("{url}/print"), url },
         messages,
@@ -67,7 +67,7 @@ fn page_of(signed: &Signed, thread: &ThreadView) -> Value {
     }
 }
 
-fn message(view: &MessageView, calendar: &Calendar, now: Timestamp) -> Value {
+fn message(view: &MessageView, calendar: &Calendar, now: Timestamp, sends_mail: bool) -> Value {
     let row = &view.message;
     let gone = match &view.opened {
         Opened::Destroyed(at) => {
@@ -86,7 +86,7 @@ fn message(view: &MessageView, calendar: &Calendar, now: Timestamp) -> Value {
         mine => view.mine,
         unread => view.unread,
         from => person(&view.from),
-        to => view.to.iter().map(|to| recipient(view, to, calendar)).collect::<Value>(),
+        to => view.to.iter().map(|to| recipient(view, to, calendar, sends_mail)).collect::<Value>(),
         date => value(calendar.when(row.created)),
         expiry => value(living.then(|| calendar.expiry(row.expires))),
         body_html => view.content().map(|content| prose::to_html(&content.body)).unwrap_or_default(),
@@ -113,14 +113,16 @@ fn person(who: &Correspondent) -> Value {
     context! { name => who.name.as_str(), email => who.email.as_str(), initials => initials(&who.name) }
 }
 
-fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar) -> Value {
+fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar, sends_mail: bool) -> Value {
     let opened = to.holder.opened.filter(|_| view.mine);
     let (status, kind) = match (&to.holder.notice, opened) {
         _ if !view.mine => (None, None),
         (_, Some(at)) => (Some(format!("Opened {}", calendar.in_words(at))), "ok".into()),
         (NoticeState::Failed(why), None) => (Some(format!("Notice not delivered: {why}")), Some("bad")),
         _ if to.asks => (Some("Asks for a new link".to_owned()), Some("bad")),
-        (NoticeState::Waiting, None) => (Some("Not opened yet · notice is being sent".to_owned()), Some("wait")),
+        (NoticeState::Waiting, None) if sends_mail => {
+            (Some("Not opened yet · notice is being sent".to_owned()), Some("wait"))
+        }
         _ => (Some("Not opened yet".to_owned()), Some("wait")),
     };
     let may_resend = view.mine && opened.is_none() && matches!(view.opened, Opened::Content(_));

@@ -83,6 +83,11 @@ impl Calendar {
         self.zoned(at).strftime("%-d %B, %H:%M").to_string()
     }
 
+    /// A moment of which the day counts: short is the date as well.
+    pub fn date(&self, at: Timestamp) -> When {
+        When { short: self.zoned(at).strftime("%-d %B %Y").to_string(), ..self.when(at) }
+    }
+
     /// The time of day: "14:03".
     pub fn time(&self, at: Timestamp) -> String {
         self.zoned(at).strftime("%H:%M").to_string()
@@ -133,22 +138,17 @@ pub fn count(number: u64, noun: &str) -> String {
 
 /// A size in bytes as people read it: "90.5 MB" of 1024 × 1024 bytes, as the limit is counted.
 pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 3] = ["KB", "MB", "GB"];
+    const UNITS: [(u64, &str); 3] = [(1 << 10, "KB"), (1 << 20, "MB"), (1 << 30, "GB")];
     if bytes < 1024 {
         return count(bytes, "byte");
     }
-    let mut tenths = bytes.saturating_mul(10) / 1024;
-    let mut units = UNITS.iter();
-    let mut unit = units.next();
-    while tenths >= 10_240 && unit != Some(&"GB") {
-        tenths /= 1024;
-        unit = units.next();
-    }
-    let unit = unit.unwrap_or(&"GB");
+    // The largest unit in which the number, rounded, is at least one.
+    let (unit, name) = UNITS.into_iter().rev().find(|(unit, _)| bytes >= unit - unit / 100).unwrap_or((1 << 10, "KB"));
+    let tenths = (u128::from(bytes) * 10 + u128::from(unit) / 2) / u128::from(unit);
     if tenths < 1000 && !tenths.is_multiple_of(10) {
-        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
     } else {
-        format!("{} {unit}", tenths / 10)
+        format!("{} {name}", (tenths + 5) / 10)
     }
 }
 
@@ -200,7 +200,9 @@ mod tests {
             (1023, "1023 bytes"),
             (1024, "1 KB"),
             (1536, "1.5 KB"),
+            (3_000_000, "2.9 MB"),
             (94_371_840, "90 MB"),
+            (104_857_599, "100 MB"),
             (100 * 1024 * 1024, "100 MB"),
             (1 << 30, "1 GB"),
         ] {
