@@ -51,7 +51,7 @@ impl Record for Draft {
     const VERSION: u8 = 1;
 }
 
-/// A file of a draft. Key: draft ‖ file.
+/// A file of a draft. Key: mailbox ‖ draft ‖ file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct DraftFile {
     pub blob: BlobId,
@@ -125,8 +125,8 @@ pub(super) fn draft_key(mailbox: MailboxId, draft: MessageId) -> Vec<u8> {
     key(&[mailbox.bytes(), draft.bytes()])
 }
 
-pub(super) fn file_key(draft: MessageId, file: FileId) -> Vec<u8> {
-    key(&[draft.bytes(), file.bytes()])
+fn file_key(mailbox: MailboxId, draft: MessageId, file: FileId) -> Vec<u8> {
+    key(&[mailbox.bytes(), draft.bytes(), file.bytes()])
 }
 
 fn context(mailbox: MailboxId, draft: MessageId) -> Vec<u8> {
@@ -159,24 +159,25 @@ pub(super) fn open_files(
     draft: &Draft,
     id: MessageId,
 ) -> Result<Vec<FileInfo>, Error> {
+    let mailbox = member.mailbox();
     let slot = slots.read(&draft.slot)?;
     let mut files = Vec::new();
-    for (row, file) in tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, FILES_MAX)? {
+    for (row, file) in tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)? {
         let file_id = row.last_chunk::<16>().map(|id| FileId::from_bytes(*id)).ok_or(Error::NotFound)?;
-        let plain = file.info.open(member.bundle().secret(), &slot, &file_context(member.mailbox(), id, file_id))?;
+        let plain = file.info.open(member.bundle().secret(), &slot, &file_context(mailbox, id, file_id))?;
         files.push(rmp_serde::from_slice(plain.as_bytes()).map_err(Error::internal)?);
     }
     Ok(files)
 }
 
 /// How many files a draft has.
-pub(super) fn files_count(tx: &impl Tx, id: MessageId) -> Result<usize, Error> {
-    Ok(tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, FILES_MAX)?.len())
+pub(super) fn files_count(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<usize, Error> {
+    Ok(tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?.len())
 }
 
 /// Bytes and number of a draft's files.
-pub(super) fn files_sum(tx: &impl Tx, id: MessageId) -> Result<(u64, usize), Error> {
-    let files = tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, FILES_MAX)?;
+pub(super) fn files_sum(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<(u64, usize), Error> {
+    let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
     Ok((files.iter().map(|(_, file)| file.bytes).sum(), files.len()))
 }
 
@@ -193,7 +194,7 @@ pub(super) fn rekey(
         let slot = store.slots().read(&draft.slot)?;
         draft.text = draft.text.rekey(old.secret(), new, &slot, &context(mailbox, id))?;
         tx.put_record(&row, &draft)?;
-        for (row, mut file) in tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, FILES_MAX)? {
+        for (row, mut file) in tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)? {
             let file_id = row.last_chunk::<16>().map(|id| FileId::from_bytes(*id)).ok_or(Error::NotFound)?;
             file.info = file.info.rekey(old.secret(), new, &slot, &file_context(mailbox, id, file_id))?;
             tx.put_record(&row, &file)?;
@@ -207,7 +208,7 @@ pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: MessageId, ke
     let Some(draft) = tx.record::<Draft>(&draft_key(mailbox, id))? else { return Ok(()) };
     tx.erase_slot(draft.slot)?;
     tx.delete_record::<Draft>(&draft_key(mailbox, id));
-    for (row, file) in tx.records_under::<DraftFile>(id.bytes(), Direction::Forward, usize::MAX)? {
+    for (row, file) in tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, usize::MAX)? {
         tx.delete_record::<DraftFile>(&row);
         if !keep_blobs {
             tx.forget_blob(file.blob);
@@ -386,11 +387,11 @@ impl Portal {
             if current.slot != draft.slot {
                 return Err(Error::NotFound);
             }
-            let (sum, count) = files_sum(tx, id)?;
+            let (sum, count) = files_sum(tx, mailbox, id)?;
             if sum + bytes > SEND_BYTES_MAX || count >= FILES_MAX {
                 return Err(too_large());
             }
-            tx.put_record(&file_key(id, file), &DraftFile { blob, bytes, info: sealed })?;
+            tx.put_record(&file_key(mailbox, id, file), &DraftFile { blob, bytes, info: sealed })?;
             tx.put_record(blob.as_bytes(), &BlobRow { owner: id })?;
             Ok(())
         })
@@ -401,7 +402,7 @@ impl Portal {
         let mailbox = member.mailbox();
         self.store.write(move |tx| {
             tx.record::<Draft>(&draft_key(mailbox, id))?.ok_or(Error::NotFound)?;
-            let row = file_key(id, file);
+            let row = file_key(mailbox, id, file);
             let found = tx.record::<DraftFile>(&row)?.ok_or(Error::NotFound)?;
             tx.delete_record::<DraftFile>(&row);
             tx.forget_blob(found.blob);

@@ -179,7 +179,7 @@ impl Portal {
             snippet: snippet(&text.body),
             subject: text.subject,
             at: draft.changed,
-            files: drafts::files_count(tx, id)?,
+            files: drafts::files_count(tx, member.mailbox(), id)?,
             unread: false,
             expires: None,
             status: None,

@@ -299,7 +299,9 @@ impl Ready {
         notices: &crate::crypto::Key32,
     ) -> Result<(), Error> {
         let Self { message, body, holdings, addressees, newcomers, sender } = self;
-        if tx.record::<Message>(message.id.bytes())?.is_some() || drafts::files_count(tx, message.id)? != files {
+        if tx.record::<Message>(message.id.bytes())?.is_some()
+            || drafts::files_count(tx, message.sender, message.id)? != files
+        {
             return Err(Error::Conflict);
         }
         let now = message.created;

@@ -164,7 +164,7 @@ impl Portal {
         self.touch_draft(member, draft)?;
         let now = self.now();
         self.uploads.tidy(now);
-        let (sum, count) = self.store.read(|tx| drafts::files_sum(tx, draft))?;
+        let (sum, count) = self.store.read(|tx| drafts::files_sum(tx, member.mailbox(), draft))?;
         let id = FileId::generate();
         let mailbox = member.mailbox();
         let blob = self.store.blobs().create()?;

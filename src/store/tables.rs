@@ -103,7 +103,7 @@ tables! {
     /// identity and the draft's slot.
     DRAFTS = "drafts", plain;
 
-    /// Files of drafts. Key: draft id ‖ file id. Value: a record with name, type, size and key of the file. Sealed by:
+    /// Files of drafts. Key: mailbox id ‖ draft id ‖ file id. Value: a record with name, type, size and key of the file. Sealed by:
     /// the writer's identity and the draft's slot.
     DRAFT_FILES = "draft files", plain;
 
