@@ -27,8 +27,7 @@ use crate::domain::notices::Handed;
 use crate::domain::{Clock, Error, Loop, Options, Portal, Timestamp};
 use crate::gateway::mail::Delivery;
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError};
-use crate::web::answer::chain;
+use crate::store::{Store, StoreError, chain};
 use crate::web::front::Front;
 use crate::web::{Web, letters};
 
@@ -244,6 +243,7 @@ async fn round(which: Loop, web: &Web) -> Result<Option<Timestamp>, Error> {
         Loop::Sweep => {
             let swept = web.portal.run(|portal| portal.sweep()).await?;
             web.metrics.destroyed.add(swept.destroyed as u64);
+            web.metrics.faults.add(swept.failed as u64);
             Ok(swept.next)
         }
         Loop::Outbox => hand_over(web).await,

@@ -17,7 +17,7 @@ use super::sessions::Member;
 use super::time::Timestamp;
 use crate::crypto::MacKey;
 use crate::store::tables::{BODIES, DUE, THREAD_MESSAGES};
-use crate::store::{Direction, Tx, WriteTx};
+use crate::store::{Direction, Row, StoreError, Tx, WriteTx, after, chain};
 
 /// Days for which a destroyed message's line without content remains.
 pub const TOMBSTONE_DAYS: u8 = 30;
@@ -25,11 +25,13 @@ pub const TOMBSTONE_DAYS: u8 = 30;
 const SWEEP_BATCH: usize = 64;
 
 /// What one round of the sweep did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Messages and drafts destroyed.
     pub destroyed: usize,
-    /// When the next thing is due; none if there is nothing.
+    /// Things that are due and could not be destroyed; each is in the log, and the next round tries again.
+    pub failed: usize,
+    /// When the next thing will be due that is not due now; none if there is nothing.
     pub next: Option<Timestamp>,
 }
 
@@ -95,33 +97,69 @@ fn sweep_one(tx: &mut WriteTx<'_>, row: &[u8], of: &[u8], now: Timestamp, audit:
     }
 }
 
+/// Whether an error comes from what stands in the rows, and not from the disk or the database as a whole.
+fn is_of_rows(error: &Error) -> bool {
+    let Error::Internal { cause } = error else { return true };
+    match cause.downcast_ref() {
+        Some(StoreError::Decode { .. } | StoreError::Tampered { .. } | StoreError::Panicked) | None => true,
+        Some(_) => false,
+    }
+}
+
 impl Portal {
-    /// Destroys what is due, a batch at a time until nothing is; says when the next thing will be.
+    /// Destroys what is due, a batch at a time until nothing is; says when the next thing will be. What cannot be
+    /// destroyed, because its rows are damaged, keeps nothing else alive.
     pub fn sweep(&self) -> Result<Swept, Error> {
         let now = self.now();
         self.uploads.tidy(now);
         self.tidy_sessions()?;
-        let mut destroyed = 0;
+        let end = now.plus(1).ascending();
+        let mut swept = Swept::default();
         if self.clock_is_believed(now)? {
-            while let Some(count) = self.sweep_batch(now)? {
-                destroyed += count;
+            let mut from = Vec::new();
+            loop {
+                let start = std::mem::take(&mut from);
+                let rows = self.store.read(|tx| tx.range(DUE, &start, &end, Direction::Forward, SWEEP_BATCH))?;
+                let Some((last, _)) = rows.last() else { break };
+                from = after(last);
+                self.sweep_batch(rows, now, &mut swept)?;
             }
         }
-        let next = self.store.read(|tx| Ok::<_, Error>(tx.range(DUE, &[], &[], Direction::Forward, 1)?))?;
+        let next = self.store.read(|tx| tx.range(DUE, &end, &[], Direction::Forward, 1))?;
         let next = next.first().and_then(|(key, _)| key.first_chunk::<8>().copied());
-        Ok(Swept { destroyed, next: next.map(Timestamp::from_ascending) })
+        swept.next = next.map(Timestamp::from_ascending);
+        Ok(swept)
     }
 
-    fn sweep_batch(&self, now: Timestamp) -> Result<Option<usize>, Error> {
+    /// Destroys a batch in one commit; if that fails, each by itself, so that one that is damaged spares no other.
+    fn sweep_batch(&self, rows: Vec<Row>, now: Timestamp, swept: &mut Swept) -> Result<(), Error> {
+        match self.sweep_rows(rows.clone(), now) {
+            Ok(destroyed) => {
+                swept.destroyed += destroyed;
+                return Ok(());
+            }
+            Err(error) if !is_of_rows(&error) => return Err(error),
+            Err(error) if rows.len() == 1 => {
+                tracing::error!(cause = chain(&error), "something that is due could not be destroyed");
+                swept.failed += 1;
+                return Ok(());
+            }
+            Err(_) => {}
+        }
+        rows.into_iter().try_for_each(|row| self.sweep_batch(vec![row], now, swept))
+    }
+
+    fn sweep_rows(&self, rows: Vec<Row>, now: Timestamp) -> Result<usize, Error> {
         let audit = self.host.audit_key();
         self.store.write(move |tx| {
-            let end = now.plus(1).ascending();
-            let rows = tx.range(DUE, &[], &end, Direction::Forward, SWEEP_BATCH)?;
-            let (found, mut destroyed) = (!rows.is_empty(), 0);
+            let mut destroyed = 0;
             for (row, of) in rows {
-                destroyed += usize::from(sweep_one(tx, &row, &of, now, &audit)?);
+                // Since it was read its date may have been moved.
+                if tx.has(DUE, &row)? {
+                    destroyed += usize::from(sweep_one(tx, &row, &of, now, &audit)?);
+                }
             }
-            Ok(found.then_some(destroyed))
+            Ok(destroyed)
         })
     }
 
@@ -209,4 +247,76 @@ fn own_living(tx: &impl Tx, mailbox: MailboxId, id: MessageId, now: Timestamp) -
         return Err(Error::Denied);
     }
     if message.gone(now).is_some() { Err(Error::Expired) } else { Ok(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::crypto::host::HostKey;
+    use crate::domain::portal::{DAY, Options};
+    use crate::domain::time::{Clock, TestClock};
+    use crate::store::Store;
+
+    fn portal(folder: &std::path::Path, clock: &Arc<TestClock>) -> Arc<Portal> {
+        let host = Arc::new(HostKey::generate());
+        let store = Store::open(folder, &host, 1 << 20).unwrap();
+        let options = Options {
+            public_url: "http://127.0.0.1".into(),
+            sends_mail: false,
+            loopback: true,
+            password_memory_kib: 256,
+            password_passes: 1,
+        };
+        Portal::open(store, host, clock.clone(), options).unwrap()
+    }
+
+    fn due_rows(portal: &Portal) -> usize {
+        portal.store.read(|tx| tx.range(DUE, &[], &[], Direction::Forward, 1000)).unwrap().len()
+    }
+
+    #[test]
+    fn what_is_damaged_spares_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock::at(Timestamp(1_000 * DAY)));
+        let portal = portal(folder.path(), &clock);
+        let soon = clock.now().plus(DAY);
+        portal
+            .store
+            .write(move |tx| {
+                // No such kind; it is the first that is due.
+                tx.put(DUE, &[&Timestamp(1).ascending()[..], &[9], &[0; 16]].concat(), vec![]);
+                for _ in 0..SWEEP_BATCH * 2 {
+                    due(tx, Due::Draft, Timestamp(2), MessageId::generate(), MailboxId::generate().bytes());
+                }
+                due(tx, Due::Tombstone, soon, MessageId::generate(), &[]);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        let swept = portal.sweep().unwrap();
+        assert_eq!(swept, Swept { destroyed: SWEEP_BATCH * 2, failed: 1, next: Some(soon) });
+        assert_eq!(due_rows(&portal), 2);
+    }
+
+    #[test]
+    fn while_the_clock_is_not_believed_nothing_is_due_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock::at(Timestamp(1_000 * DAY)));
+        let portal = portal(folder.path(), &clock);
+        portal.sweep().unwrap();
+        portal
+            .store
+            .write(|tx| {
+                due(tx, Due::Draft, Timestamp(1_001 * DAY), MessageId::generate(), MailboxId::generate().bytes());
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        clock.set(Timestamp(1_400 * DAY));
+        assert_eq!(portal.sweep().unwrap(), Swept::default());
+        assert_eq!(due_rows(&portal), 1, "it waits");
+        clock.turn(Duration::from_secs(86_400));
+        assert_eq!(portal.sweep().unwrap().destroyed, 1, "a day later the clock is believed");
+    }
 }

@@ -15,7 +15,7 @@
 
 use super::Shared;
 use super::blobs::Blobs;
-use super::error::StoreError;
+use super::error::{StoreError, chain};
 use super::overlay::{Staged, WriteTx, give_back};
 use super::record::Record;
 use super::tables::{META, Table};
@@ -167,7 +167,7 @@ impl Writer {
         }
         let failure = self.commit(&mut group).err().map(Arc::new);
         if let Some(error) = &failure {
-            tracing::error!(operations = group.len(), error = %describe(error), "a group of writes failed");
+            tracing::error!(operations = group.len(), error = %chain(&**error), "a group of writes failed");
         }
         for operation in group {
             operation.answer(failure.as_ref());
@@ -246,7 +246,7 @@ fn came_about(shared: &Shared, number: u64) -> bool {
     match shared.engine.reopen().and_then(|()| last_group(shared)) {
         Ok(last) => last == number,
         Err(error) => {
-            tracing::error!(error = %describe(&error), "the database cannot be opened again yet; the next write tries");
+            tracing::error!(error = %chain(&error), "the database cannot be opened again yet; the next write tries");
             false
         }
     }
@@ -256,16 +256,4 @@ fn came_about(shared: &Shared, number: u64) -> bool {
 pub(super) fn last_group(shared: &Shared) -> Result<u64, StoreError> {
     let tx = ReadTx::new(shared.engine.begin_read()?, &shared.row_key);
     Ok(tx.record::<Group>(GROUP)?.unwrap_or_default().number)
-}
-
-/// An error and its causes in one line, for the log.
-fn describe(error: &StoreError) -> String {
-    let mut line = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(reason) = cause {
-        line.push(' ');
-        line.push_str(&reason.to_string());
-        cause = reason.source();
-    }
-    line
 }

@@ -91,9 +91,15 @@ pub enum DecodeError {
         /// The newest version that this release knows.
         known: u8,
     },
-    /// Not the MessagePack map that the record is.
+    /// Not the MessagePack map that the record is. What the decoder says about it is left out: it may quote a value.
     #[error("The row's body cannot be decoded.")]
-    Body(#[from] rmp_serde::decode::Error),
+    Body,
+}
+
+impl From<rmp_serde::decode::Error> for DecodeError {
+    fn from(_: rmp_serde::decode::Error) -> Self {
+        Self::Body
+    }
 }
 
 impl StoreError {
@@ -139,6 +145,38 @@ impl From<CryptoError> for StoreError {
     }
 }
 
+/// An error and everything behind it in one line, for the log.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut behind = error.source();
+    while let Some(cause) = behind {
+        let more = cause.to_string();
+        if !line.ends_with(&more) {
+            line = format!("{line}: {more}");
+        }
+        behind = cause.source();
+    }
+    line
+}
+
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_to_the_last_and_values_never() {
+        #[derive(Debug, Error)]
+        #[error("the write failed")]
+        struct Outer(#[source] io::Error);
+        assert_eq!(chain(&Outer(io::Error::other("disk full"))), "the write failed: disk full");
+
+        let value = rmp_serde::to_vec(&"ann@example.org").unwrap();
+        let source = DecodeError::from(rmp_serde::from_slice::<u64>(&value).unwrap_err());
+        let error = StoreError::Decode { table: "accounts", source };
+        assert!(!chain(&error).contains("@") && !format!("{error:?}").contains("@"), "{error:?}");
+    }
 }

@@ -26,7 +26,7 @@ pub mod tables;
 mod tx;
 
 pub use blobs::{BlobId, BlobWriter, Blobs};
-pub use error::{DecodeError, StoreError};
+pub use error::{DecodeError, StoreError, chain};
 pub use overlay::WriteTx;
 pub use record::Record;
 pub use tables::Table;

@@ -13,6 +13,7 @@ use super::guard::Asker;
 use super::refusal::Refusal;
 use super::{Web, csrf};
 use crate::domain::Error;
+use crate::store::chain;
 
 /// What is kept of a request in order to answer its failure.
 pub struct Question {
@@ -199,20 +200,6 @@ fn logged(web: &Web, question: &Question, error: &poem::Error) -> String {
     reference
 }
 
-/// An error and everything behind it, in one line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(cause) = behind {
-        let more = cause.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        behind = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,13 +235,5 @@ mod tests {
         let wait = |millis| retry_after(&Error::Limited { retry_after: Duration::from_millis(millis) }.into());
         assert_eq!((wait(0), wait(1), wait(1000), wait(1001)), (Some(1), Some(1), Some(1), Some(2)));
         assert_eq!(retry_after(&Error::NotFound.into()), None);
-    }
-
-    #[test]
-    fn causes_are_told_to_the_last() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("the write failed")]
-        struct Outer(#[source] std::io::Error);
-        assert_eq!(chain(&Outer(std::io::Error::other("disk full"))), "the write failed: disk full");
     }
 }

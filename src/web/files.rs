@@ -60,7 +60,7 @@ fn streamed(write: impl FnOnce(&mut dyn Write) -> Result<(), Error> + Send + 'st
         if let Err(error) = done
             && !pieces.is_closed()
         {
-            tracing::error!(cause = super::answer::chain(&error), "a download was broken off");
+            tracing::error!(cause = crate::store::chain(&error), "a download was broken off");
             _ = pieces.blocking_send(Err(io::Error::other("broken off")));
         }
     });
