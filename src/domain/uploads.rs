@@ -36,9 +36,26 @@ struct Upload {
     /// Bytes announced; as many as the limit leaves when they were not.
     total: u64,
     offset: u64,
+    /// Whether another request may go on where this one breaks off: a file inside a form cannot be resumed.
+    resumable: bool,
     touched: Timestamp,
-    /// Where the bytes go; taken out while a request is writing.
-    sealing: Option<Sealing>,
+    state: State,
+}
+
+/// Where an upload stands.
+enum State {
+    /// Nobody is writing.
+    Resting(Sealing),
+    /// A request is writing, or the last bytes are being made durable.
+    Leased,
+    /// It is a file of its draft. Remembered for a while, for a client whom that answer did not reach.
+    Done,
+}
+
+impl Upload {
+    fn is_under_way(&self, mailbox: MailboxId, draft: MessageId) -> bool {
+        self.mailbox == mailbox && self.draft == draft && !matches!(self.state, State::Done)
+    }
 }
 
 struct Sealing {
@@ -62,12 +79,23 @@ impl Uploads {
 
     /// Gives up everything on its way to a draft.
     pub(super) fn abort_draft(&self, mailbox: MailboxId, draft: MessageId) {
-        self.open().retain(|_, upload| upload.mailbox != mailbox || upload.draft != draft);
+        self.open().retain(|_, upload| !upload.is_under_way(mailbox, draft));
     }
 
-    /// Gives up what has rested too long.
+    /// Notes that an upload has become a file; false if it was given up meanwhile.
+    fn has_done(&self, id: FileId, bytes: u64, now: Timestamp) -> bool {
+        let mut open = self.open();
+        let Some(upload) = open.get_mut(&id) else { return false };
+        (upload.state, upload.offset, upload.touched) = (State::Done, bytes, now);
+        upload.name.clear();
+        true
+    }
+
+    /// Gives up what has rested too long, and forgets what has long been done.
     pub(super) fn tidy(&self, now: Timestamp) {
-        self.open().retain(|_, upload| upload.sealing.is_none() || now.since(upload.touched) < UPLOAD_REST_MAX);
+        let is_kept =
+            |upload: &Upload| matches!(upload.state, State::Leased) || now.since(upload.touched) < UPLOAD_REST_MAX;
+        self.open().retain(|_, upload| is_kept(upload));
     }
 }
 
@@ -135,22 +163,23 @@ impl Drop for UploadLease {
     fn drop(&mut self) {
         let now = self.portal.now();
         let mut open = self.portal.uploads.open();
-        match (self.sealing.take(), open.get_mut(&self.id)) {
-            (Some(sealing), Some(upload)) => {
-                upload.sealing = Some(sealing);
+        let Some(upload) = open.get_mut(&self.id).filter(|upload| matches!(upload.state, State::Leased)) else {
+            return;
+        };
+        match self.sealing.take().filter(|_| upload.resumable) {
+            Some(sealing) => {
+                upload.state = State::Resting(sealing);
                 upload.offset = self.progress.offset;
                 upload.touched = now;
             }
-            (None, Some(_)) => {
-                open.remove(&self.id);
-            }
-            _ => {}
+            None => _ = open.remove(&self.id),
         }
     }
 }
 
 impl Portal {
-    /// Begins an upload to a draft, which comes about if there is none. `total` is its size in bytes, if it is known.
+    /// Begins an upload to a draft, which comes about if there is none. `total` is its size in bytes; where that is not
+    /// known, nobody can come back to go on with it.
     ///
     /// # Errors
     /// [`Error::Invalid`] on `files` when it would be too much; [`Error::Limited`] when too many are on their way.
@@ -170,13 +199,13 @@ impl Portal {
         let blob = self.store.blobs().create()?;
         let (writer, key) = ContentWriter::new(blob)?;
         let mut open = self.uploads.open();
-        let siblings = open.values().filter(|upload| upload.mailbox == mailbox && upload.draft == draft);
+        let siblings = open.values().filter(|upload| upload.is_under_way(mailbox, draft));
         let (others, on_their_way) = siblings.fold((0, 0), |(sum, n), upload| (sum + upload.total, n + 1));
         let left = SEND_BYTES_MAX.saturating_sub(sum).saturating_sub(others);
         if total.is_some_and(|total| total > left) || count + on_their_way >= FILES_MAX {
             return Err(too_large());
         }
-        if open.len() >= UPLOADS_MAX {
+        if open.values().filter(|upload| !matches!(upload.state, State::Done)).count() >= UPLOADS_MAX {
             return Err(Error::Limited { retry_after: std::time::Duration::from_secs(30) });
         }
         let upload = Upload {
@@ -185,8 +214,9 @@ impl Portal {
             name: clean_file_name(name),
             total: total.unwrap_or(left),
             offset: 0,
+            resumable: total.is_some(),
             touched: now,
-            sealing: Some(Sealing { writer, key }),
+            state: State::Resting(Sealing { writer, key }),
         };
         open.insert(id, upload);
         Ok(id)
@@ -206,45 +236,59 @@ impl Portal {
     pub fn lease_upload(self: &Arc<Self>, member: &Member, id: FileId) -> Result<UploadLease, Error> {
         let mut open = self.uploads.open();
         let upload = open.get_mut(&id).filter(|upload| upload.mailbox == member.mailbox()).ok_or(Error::NotFound)?;
-        let sealing = Some(upload.sealing.take().ok_or(Error::Conflict)?);
+        let sealing = match std::mem::replace(&mut upload.state, State::Leased) {
+            State::Resting(sealing) => sealing,
+            other => {
+                upload.state = other;
+                return Err(Error::Conflict);
+            }
+        };
         let progress = Progress { offset: upload.offset, total: upload.total };
-        Ok(UploadLease { portal: Arc::clone(self), id, progress, sealing })
+        Ok(UploadLease { portal: Arc::clone(self), id, progress, sealing: Some(sealing) })
     }
 
-    /// Ends an upload: its bytes become durable and it joins the draft's files.
+    /// Ends an upload: its bytes become durable and it joins the draft's files. Until then it counts as under way.
     pub fn finish_upload(&self, member: &Member, mut lease: UploadLease) -> Result<FileInfo, Error> {
-        let upload = self.uploads.open().remove(&lease.id).ok_or(Error::NotFound)?;
+        let known = self.uploads.open().get(&lease.id).map(|upload| (upload.draft, upload.name.clone()));
+        let (draft, name) = known.ok_or(Error::NotFound)?;
         let Sealing { writer, key } = lease.sealing.take().ok_or(Error::NotFound)?;
         let (blob, digest) = writer.finish().map_err(|error| Error::internal(format!("ending an upload: {error}")))?;
         let (blob, _) = blob.finish()?;
         let info = FileInfo {
             id: lease.id,
-            mime: mime_guess::from_path(&upload.name).first_or_octet_stream().essence_str().to_owned(),
-            name: upload.name,
+            mime: mime_guess::from_path(&name).first_or_octet_stream().essence_str().to_owned(),
+            name,
             bytes: lease.progress.offset,
             blob,
             digest,
             key: *key.expose(),
         };
-        if let Err(error) = self.add_file(member, upload.draft, &info) {
+        if let Err(error) = self.add_file(member, draft, &info) {
             self.store.blobs().remove(blob)?;
             return Err(error);
+        }
+        if !self.uploads.has_done(lease.id, info.bytes, self.now()) {
+            // It was given up while its last bytes were made durable.
+            self.remove_file(member, draft, info.id)?;
+            return Err(Error::NotFound);
         }
         Ok(info)
     }
 
-    /// Gives up an upload.
+    /// Gives up an upload, or removes the file that it has become.
     pub fn abort_upload(&self, member: &Member, id: FileId) -> Result<(), Error> {
-        let mut open = self.uploads.open();
-        open.get(&id).filter(|upload| upload.mailbox == member.mailbox()).ok_or(Error::NotFound)?;
-        open.remove(&id);
-        Ok(())
+        let upload = {
+            let mut open = self.uploads.open();
+            open.get(&id).filter(|upload| upload.mailbox == member.mailbox()).ok_or(Error::NotFound)?;
+            open.remove(&id).ok_or(Error::NotFound)?
+        };
+        if matches!(upload.state, State::Done) { self.remove_file(member, upload.draft, id) } else { Ok(()) }
     }
 
     /// Whether something is still on its way to a draft.
     pub fn uploads_under_way(&self, member: &Member, draft: MessageId) -> usize {
         let open = self.uploads.open();
-        open.values().filter(|upload| upload.mailbox == member.mailbox() && upload.draft == draft).count()
+        open.values().filter(|upload| upload.is_under_way(member.mailbox(), draft)).count()
     }
 }
 

@@ -262,7 +262,7 @@ async fn take_file(signed: &Signed, draft: Result<MessageId, Error>, mut part: P
         while part.chunk().await?.is_some() {}
         return Ok(Ok(()));
     }
-    let mut upload = super::uploads::Intake::begin(signed, draft?, name, None).await;
+    let mut upload = super::uploads::Intake::begin(signed, draft?, name).await;
     let mut next = chunk;
     while let Some(bytes) = next {
         if let Ok(intake) = &mut upload

@@ -12,7 +12,6 @@ use futures_util::StreamExt;
 use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::web::Path;
 use poem::{Body, FromRequest, IntoResponse, Request, RequestBody, Response, Result, handler};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::body;
@@ -26,61 +25,84 @@ use crate::domain::{Error, Portal};
 
 /// The version of tus that we speak.
 const TUS_VERSION: &str = "1.0.0";
-/// Pieces of the network that may wait to be sealed: bounds what an upload keeps in memory.
-const PIECES_WAITING_MAX: usize = 8;
+/// Bytes that are sealed at once. An upload keeps two batches in memory: the one that is sealed and the one that comes.
+const BATCH_BYTES: usize = 512 * 1024;
 /// The media type of a tus PATCH.
 const OFFSET_STREAM: &str = "application/offset+octet-stream";
 
-/// Bytes on their way into an upload.
+/// Bytes on their way into an upload. While one batch is sealed the next one arrives; no thread ever waits for the
+/// network, so that slow clients cost nobody else a thread.
 pub struct Intake {
     portal: Arc<Portal>,
     member: Member,
-    pieces: mpsc::Sender<Bytes>,
-    sealing: JoinHandle<(UploadLease, Result<(), Error>)>,
+    /// How far the upload had come before.
+    begun_at: Progress,
+    sealer: Option<Sealer>,
+    batch: Vec<Bytes>,
+    batch_bytes: usize,
+}
+
+/// The right to write, here or on the thread that is writing.
+enum Sealer {
+    Idle(UploadLease),
+    Busy(JoinHandle<Result<UploadLease, Error>>),
 }
 
 impl Intake {
-    /// Begins an upload of a form's file to a draft.
-    pub async fn begin(signed: &Signed, draft: MessageId, name: String, total: Option<u64>) -> Result<Self, Error> {
+    /// Begins an upload of a form's file to a draft. Dropped before its end, it is given up.
+    pub async fn begin(signed: &Signed, draft: MessageId, name: String) -> Result<Self, Error> {
         signed.web().limits.upload.check(signed.group())?;
         let (portal, member) = (Arc::clone(&signed.web().portal), signed.member.clone());
-        let begun = portal.run(move |portal| portal.begin_upload(&member, draft, &name, total)).await?;
-        Self::go_on(signed, begun)
+        let owner = Arc::clone(&portal);
+        let leased = portal.run(move |_| {
+            let id = owner.begin_upload(&member, draft, &name, None)?;
+            owner.lease_upload(&member, id)
+        });
+        Ok(Self::with(signed, leased.await?))
     }
 
     /// Goes on with an upload.
     fn go_on(signed: &Signed, id: FileId) -> Result<Self, Error> {
-        let (portal, member) = (Arc::clone(&signed.web().portal), signed.member.clone());
-        let mut lease = portal.lease_upload(&member, id)?;
-        let (pieces, mut waiting) = mpsc::channel::<Bytes>(PIECES_WAITING_MAX);
-        let sealing = tokio::task::spawn_blocking(move || {
-            while let Some(piece) = waiting.blocking_recv() {
-                if let Err(error) = lease.write(&piece) {
-                    return (lease, Err(error));
-                }
-            }
-            (lease, Ok(()))
-        });
-        Ok(Self { portal, member, pieces, sealing })
+        Ok(Self::with(signed, signed.web().portal.lease_upload(&signed.member, id)?))
     }
 
-    /// Takes bytes; waits while too many are waiting.
+    fn with(signed: &Signed, lease: UploadLease) -> Self {
+        let (portal, member) = (Arc::clone(&signed.web().portal), signed.member.clone());
+        let begun_at = lease.progress();
+        Self { portal, member, begun_at, sealer: Some(Sealer::Idle(lease)), batch: Vec::new(), batch_bytes: 0 }
+    }
+
+    /// Takes bytes; waits while the batch before this one is being sealed.
     pub async fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
-        if self.pieces.send(bytes).await.is_ok() {
-            return Ok(());
-        }
-        // The sealing thread has stopped: it says why.
-        match (&mut self.sealing).await {
-            Ok((_, Err(error))) => Err(error),
-            Ok((_, Ok(()))) | Err(_) => Err(Error::internal("an upload stopped by itself")),
+        self.batch_bytes += bytes.len();
+        self.batch.push(bytes);
+        if self.batch_bytes >= BATCH_BYTES { self.seal().await } else { Ok(()) }
+    }
+
+    async fn seal(&mut self) -> Result<(), Error> {
+        let mut lease = self.idle().await?;
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        self.sealer = Some(Sealer::Busy(tokio::task::spawn_blocking(move || {
+            batch.iter().try_for_each(|piece| lease.write(piece))?;
+            Ok(lease)
+        })));
+        Ok(())
+    }
+
+    async fn idle(&mut self) -> Result<UploadLease, Error> {
+        match self.sealer.take() {
+            Some(Sealer::Idle(lease)) => Ok(lease),
+            Some(Sealer::Busy(sealing)) => sealing.await.map_err(|_| Error::internal("an upload stopped by itself"))?,
+            None => Err(Error::internal("an upload has stopped before")),
         }
     }
 
     /// Everything taken is sealed; the lease says how far it has come.
-    async fn settle(self) -> Result<(Arc<Portal>, Member, UploadLease), Error> {
-        drop(self.pieces);
-        let (lease, result) = self.sealing.await.map_err(|_| Error::internal("an upload stopped by itself"))?;
-        result.map(|()| (self.portal, self.member, lease))
+    async fn settle(mut self) -> Result<(Arc<Portal>, Member, UploadLease), Error> {
+        self.seal().await?;
+        let lease = self.idle().await?;
+        Ok((self.portal, self.member, lease))
     }
 
     /// Ends an upload: its bytes become durable and it joins the draft's files.
@@ -188,11 +210,12 @@ pub async fn append(signed: Signed, Path(id): Path<String>, headers: &HeaderMap,
     speaks_tus(headers)?;
     let id = id.parse::<FileId>()?;
     let at = number(headers, "upload-offset").ok_or(Refusal::Unreadable("The offset is missing."))?;
-    let Progress { offset, total } = signed.web().portal.upload_progress(&signed.member, id)?;
+    // Leased first: nobody else can move the offset after it has been compared.
+    let mut intake = Intake::go_on(&signed, id)?;
+    let Progress { offset, total } = intake.begun_at;
     if at != offset {
         return Err(Error::Conflict.into());
     }
-    let mut intake = Intake::go_on(&signed, id)?;
     let mut chunks = std::pin::pin!(body::counted(piece.0, total - offset));
     let mut broken = None;
     while let Some(chunk) = chunks.next().await {
@@ -222,9 +245,10 @@ pub async fn append(signed: Signed, Path(id): Path<String>, headers: &HeaderMap,
 
 /// `DELETE /uploads/{id}`: gives it up.
 #[handler]
-pub fn abort(signed: Signed, Path(id): Path<String>, headers: &HeaderMap) -> Result<Response> {
+pub async fn abort(signed: Signed, Path(id): Path<String>, headers: &HeaderMap) -> Result<Response> {
     speaks_tus(headers)?;
-    signed.web().portal.abort_upload(&signed.member, id.parse()?)?;
+    let (member, id) = (signed.member.clone(), id.parse()?);
+    signed.web().portal.run(move |portal| portal.abort_upload(&member, id)).await?;
     Ok(tus(StatusCode::NO_CONTENT.into_response()))
 }
 

@@ -58,12 +58,18 @@ impl World {
 
     /// Freshly started with a changed configuration.
     pub fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_with_threads(512, change)
+    }
+
+    /// The same, with so many threads for what blocks: few of them show who keeps one waiting.
+    pub fn start_with_threads(blocking: usize, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut config = Config::loopback(&data).unwrap();
         config.shutdown = Duration::from_secs(2);
         change(&mut config);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(2).max_blocking_threads(blocking).enable_all().build().unwrap();
         let clock = Arc::new(TestClock::at(NOW));
         let running = runtime.block_on(start(config.clone(), clock.clone())).unwrap();
         let (address, setup_link) = (running.addr, running.setup_link.clone());
