@@ -224,8 +224,11 @@ impl Parcel {
     }
 }
 
+/// Seals what leaves the server; its `finish` seals the last chunk.
+pub type ExportWriter<W> = age::stream::StreamWriter<W>;
+
 /// Starts an ordinary age file for `recipients` that the `age` command opens: for what leaves the server.
-pub fn export<W: Write>(recipients: &[&MailboxPublic], output: W) -> Result<age::stream::StreamWriter<W>, CryptoError> {
+pub fn export<W: Write>(recipients: &[&MailboxPublic], output: W) -> Result<ExportWriter<W>, CryptoError> {
     age::Encryptor::with_recipients(recipients.iter().map(|to| to.recipient() as &dyn age::Recipient))
         .map_err(|_| CryptoError::Damaged("a mailbox key"))?
         .wrap_output(output)

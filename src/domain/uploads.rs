@@ -45,7 +45,7 @@ struct Upload {
 /// Where an upload stands.
 enum State {
     /// Nobody is writing.
-    Resting(Sealing),
+    Resting(Box<Sealing>),
     /// A request is writing, or the last bytes are being made durable.
     Leased,
     /// It is a file of its draft. Remembered for a while, for a client whom that answer did not reach.
@@ -123,7 +123,7 @@ pub struct UploadLease {
     portal: Arc<Portal>,
     id: FileId,
     progress: Progress,
-    sealing: Option<Sealing>,
+    sealing: Option<Box<Sealing>>,
 }
 
 impl std::fmt::Debug for UploadLease {
@@ -216,7 +216,7 @@ impl Portal {
             offset: 0,
             resumable: total.is_some(),
             touched: now,
-            state: State::Resting(Sealing { writer, key }),
+            state: State::Resting(Box::new(Sealing { writer, key })),
         };
         open.insert(id, upload);
         Ok(id)
@@ -251,7 +251,7 @@ impl Portal {
     pub fn finish_upload(&self, member: &Member, mut lease: UploadLease) -> Result<FileInfo, Error> {
         let known = self.uploads.open().get(&lease.id).map(|upload| (upload.draft, upload.name.clone()));
         let (draft, name) = known.ok_or(Error::NotFound)?;
-        let Sealing { writer, key } = lease.sealing.take().ok_or(Error::NotFound)?;
+        let Sealing { writer, key } = *lease.sealing.take().ok_or(Error::NotFound)?;
         let (blob, digest) = writer.finish().map_err(|error| Error::internal(format!("ending an upload: {error}")))?;
         let (blob, _) = blob.finish()?;
         let info = FileInfo {

@@ -3,68 +3,43 @@
 //! The bytes are opened on a thread of their own and handed over in pieces. A file that proves cut short or changed
 //! breaks the connection off: an ending that looks complete would be a lie.
 
-use std::io::{self, Read, Write};
+use std::io;
 
-use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::http::{HeaderMap, StatusCode, header};
 use poem::web::Path;
 use poem::{Body, IntoResponse, Response, Result, handler};
-use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::guard::Signed;
 use crate::domain::Error;
-use crate::domain::files::FileStream;
+use crate::domain::files::Outgoing;
 use crate::domain::ids::MessageId;
 
-/// Bytes handed over at once.
-const PIECE_BYTES: usize = 128 * 1024;
-/// Pieces that may wait for the network: bounds what a download keeps in memory.
-const PIECES_WAITING_MAX: usize = 4;
 /// What stays as it is in `filename*` (RFC 8187, attr-char).
 const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-type Pieces = mpsc::Sender<io::Result<Bytes>>;
+type Step = JoinHandle<Result<(Box<dyn Outgoing>, Option<Vec<u8>>), Error>>;
 
-/// Collects what is written into pieces for the network.
-struct Outlet {
-    pieces: Pieces,
-    piece: Vec<u8>,
+/// Opens the next piece on a thread that waits for nobody.
+fn step(mut outgoing: Box<dyn Outgoing>) -> Step {
+    tokio::task::spawn_blocking(move || outgoing.piece().map(|piece| (outgoing, piece)))
 }
 
-impl Write for Outlet {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.piece.extend_from_slice(bytes);
-        if self.piece.len() >= PIECE_BYTES {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.piece.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES));
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the reader has gone");
-        self.pieces.blocking_send(Ok(piece.into())).map_err(gone)
-    }
-}
-
-/// A body that `write` fills from a thread of its own. When it fails, the connection is broken off.
-fn streamed(write: impl FnOnce(&mut dyn Write) -> Result<(), Error> + Send + 'static) -> Body {
-    let (pieces, mut waiting) = mpsc::channel(PIECES_WAITING_MAX);
-    tokio::task::spawn_blocking(move || {
-        let mut outlet = Outlet { pieces: pieces.clone(), piece: Vec::with_capacity(PIECE_BYTES) };
-        let done = write(&mut outlet).and_then(|()| outlet.flush().map_err(Error::internal));
-        if let Err(error) = done
-            && !pieces.is_closed()
-        {
-            tracing::error!(cause = crate::store::chain(&error), "a download was broken off");
-            _ = pieces.blocking_send(Err(io::Error::other("broken off")));
-        }
+/// A body of pieces, the next of which is opened while the network takes the last. Only a whole one ends cleanly.
+fn streamed(outgoing: impl Outgoing + 'static) -> Body {
+    let pieces = futures_util::stream::unfold(Some(step(Box::new(outgoing))), |next| async move {
+        let fault = match next?.await {
+            Ok(Ok((outgoing, Some(piece)))) => return Some((Ok(piece), Some(step(outgoing)))),
+            Ok(Ok((_, None))) => return None,
+            Ok(Err(Error::Internal { cause })) => crate::store::chain(cause.as_ref()),
+            Ok(Err(ended)) => ended.to_string(),
+            Err(_) => "its thread panicked".to_owned(),
+        };
+        tracing::warn!(cause = fault, "a download was broken off");
+        Some((Err(io::Error::other("broken off")), None))
     });
-    Body::from_bytes_stream(futures_util::stream::poll_fn(move |context| waiting.poll_recv(context)))
+    Body::from_bytes_stream(pieces)
 }
 
 /// `Content-Disposition` of a download (RFC 6266): a plain name for old programs, the true one for all others.
@@ -115,25 +90,6 @@ fn range(headers: &HeaderMap, length: u64) -> Option<Result<(u64, u64), ()>> {
     Some(bounds.filter(|(first, last)| first <= last && *first < length).ok_or(()))
 }
 
-fn copy(stream: &mut FileStream, to: &mut dyn Write, mut left: u64, whole: bool) -> Result<(), Error> {
-    let mut buffer = vec![0; PIECE_BYTES];
-    while left > 0 {
-        let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let room = buffer.get_mut(..want).unwrap_or_default();
-        let count = stream.read(room).map_err(Error::internal)?;
-        if count == 0 {
-            return Err(Error::internal("a file is shorter than its message says"));
-        }
-        to.write_all(room.get(..count).unwrap_or_default()).map_err(Error::internal)?;
-        left -= count as u64;
-    }
-    // The end of the seal and the digest of it all are checked by the read that meets the end.
-    if whole && stream.read(&mut [0]).map_err(Error::internal)? != 0 {
-        return Err(Error::internal("a file is longer than its message says"));
-    }
-    Ok(())
-}
-
 /// `GET /messages/{id}/files/{file}`: one file, byte for byte.
 #[handler]
 pub async fn one(signed: Signed, Path((id, file)): Path<(String, String)>, headers: &HeaderMap) -> Result<Response> {
@@ -149,13 +105,8 @@ pub async fn one(signed: Signed, Path((id, file)): Path<(String, String)>, heade
         }
     };
     let size = if length == 0 { 0 } else { last - first + 1 };
-    let body = streamed(move |to| {
-        if first > 0 {
-            stream.skip_to(first).map_err(Error::internal)?;
-        }
-        copy(&mut stream, to, size, !partial)
-    });
-    let mut response = download(body, &mime, &name);
+    let outgoing = signed.web().portal.run(move |_| stream.only(first, size).map(|()| stream));
+    let mut response = download(streamed(outgoing.await?), &mime, &name);
     response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
     response.headers_mut().insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
     if partial {
@@ -170,20 +121,16 @@ pub async fn one(signed: Signed, Path((id, file)): Path<(String, String)>, heade
 #[handler]
 pub async fn all(signed: Signed, Path(id): Path<String>) -> Result<Response> {
     let (member, id) = (signed.member.clone(), id.parse::<MessageId>()?);
-    let (asker, portal) = (member.clone(), signed.web().portal.clone());
-    signed.web().portal.run(move |portal| portal.openable(&asker, id)).await?;
-    let body = streamed(move |to| portal.write_zip(&member, id, to));
-    Ok(download(body, "application/zip", "sealpost-files.zip"))
+    let outgoing = signed.web().portal.run(move |portal| portal.open_zip(&member, id)).await?;
+    Ok(download(streamed(outgoing), "application/zip", "sealpost-files.zip"))
 }
 
 /// `GET /messages/{id}/export`: the message and its files as an age file.
 #[handler]
 pub async fn export(signed: Signed, Path(id): Path<String>) -> Result<Response> {
     let (member, id) = (signed.member.clone(), id.parse::<MessageId>()?);
-    let (asker, portal) = (member.clone(), signed.web().portal.clone());
-    signed.web().portal.run(move |portal| portal.openable(&asker, id)).await?;
-    let body = streamed(move |to| portal.write_export(&member, id, to));
-    Ok(download(body, "application/octet-stream", "sealpost-message.zip.age"))
+    let outgoing = signed.web().portal.run(move |portal| portal.open_export(&member, id)).await?;
+    Ok(download(streamed(outgoing), "application/octet-stream", "sealpost-message.zip.age"))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub struct Intake {
 
 /// The right to write, here or on the thread that is writing.
 enum Sealer {
-    Idle(UploadLease),
+    Idle(Box<UploadLease>),
     Busy(JoinHandle<Result<UploadLease, Error>>),
 }
 
@@ -69,7 +69,14 @@ impl Intake {
     fn with(signed: &Signed, lease: UploadLease) -> Self {
         let (portal, member) = (Arc::clone(&signed.web().portal), signed.member.clone());
         let begun_at = lease.progress();
-        Self { portal, member, begun_at, sealer: Some(Sealer::Idle(lease)), batch: Vec::new(), batch_bytes: 0 }
+        Self {
+            portal,
+            member,
+            begun_at,
+            sealer: Some(Sealer::Idle(Box::new(lease))),
+            batch: Vec::new(),
+            batch_bytes: 0,
+        }
     }
 
     /// Takes bytes; waits while the batch before this one is being sealed.
@@ -92,7 +99,7 @@ impl Intake {
 
     async fn idle(&mut self) -> Result<UploadLease, Error> {
         match self.sealer.take() {
-            Some(Sealer::Idle(lease)) => Ok(lease),
+            Some(Sealer::Idle(lease)) => Ok(*lease),
             Some(Sealer::Busy(sealing)) => sealing.await.map_err(|_| Error::internal("an upload stopped by itself"))?,
             None => Err(Error::internal("an upload has stopped before")),
         }

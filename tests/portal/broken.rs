@@ -1,7 +1,11 @@
-//! Uploads that break off, come twice or are too much: what they leave behind must not be in anybody's way.
+//! Uploads and downloads that break off, come twice, are slow or too much: what they leave behind must not be in
+//! anybody's way, and none may look whole that is not.
 
-use crate::client::{Client, FilePart};
-use crate::world::{World, send};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::client::{Client, FilePart, unescape};
+use crate::world::{World, between, send};
 
 const MIB: usize = 1024 * 1024;
 
@@ -120,4 +124,75 @@ fn slow_uploads_keep_nobody_waiting() {
     }
     ann.get("/inbox").expect(200);
     send(&mut ann, "lee@hillside.example", "Tooth 14", "Please look.");
+}
+
+/// Sends a message with this file to somebody new; the addresses of its conversation, its file and the message.
+fn send_file(ann: &mut Client, bytes: &[u8]) -> (String, String, String) {
+    let draft = compose(ann);
+    let file = FilePart { field: "files[]", name: "x.bin", kind: "application/octet-stream", bytes };
+    let sent = ann.post_files("/compose", &form(&draft, "send"), &[file]).expect(303);
+    let thread = sent.location().unwrap();
+    let page = unescape(&ann.follow(sent).expect(200).text());
+    let file = format!("/messages/{draft}/files/{}", between(&page, &format!("/messages/{draft}/files/"), "\""));
+    (thread, file, format!("/messages/{draft}"))
+}
+
+/// Asks for a download and reads no more than its head.
+fn slowly(world: &World, client: &Client, path: &str) -> TcpStream {
+    let cookies: Vec<String> = client.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut stream = TcpStream::connect(world.address).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {}\r\n\r\n", cookies.join("; "));
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 12]).unwrap();
+    stream
+}
+
+#[test]
+fn a_download_ends_when_its_message_is_destroyed() {
+    const LARGE: usize = 40 * MIB;
+    let world = World::start_with_threads(4, |_| {});
+    let mut ann = world.set_up();
+    let (thread, file, message) = send_file(&mut ann, &vec![7; LARGE]);
+    let mut slow: Vec<TcpStream> = [&file, &format!("{message}/export"), &format!("{message}/files.zip")]
+        .into_iter()
+        .cycle()
+        .take(9)
+        .map(|path| slowly(&world, &ann, path))
+        .collect();
+    ann.visit(&thread).expect(200);
+    ann.post(&format!("{message}/recall"), &[]).expect(303);
+    for stream in &mut slow {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        assert!(rest.len() < LARGE, "all of it came: {} bytes", rest.len());
+        assert!(!rest.ends_with(b"0\r\n\r\n"), "it must not end as if it were whole");
+    }
+    ann.get(&file).expect(410);
+}
+
+#[test]
+fn a_damaged_file_never_ends_as_if_it_were_whole() {
+    let world = World::start();
+    let mut ann = world.set_up();
+    // A whole number of pieces and of the seal's own chunks: nothing is held back by chance.
+    let (_, file, message) = send_file(&mut ann, &vec![7; MIB]);
+    let shelves = std::fs::read_dir(world.data.join("blobs")).unwrap().map(|shelf| shelf.unwrap().path());
+    let blob = shelves.flat_map(|shelf| std::fs::read_dir(shelf).unwrap()).next().unwrap().unwrap().path();
+    let sealed = std::fs::read(&blob).unwrap();
+    assert_eq!(ann.get(&file).expect(200).body, vec![7; MIB]);
+
+    let mut flipped = sealed.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for damaged in [flipped, sealed[..sealed.len() - 1].to_vec(), [&sealed[..], b"more"].concat()] {
+        std::fs::write(&blob, damaged).unwrap();
+        for path in [&file, &format!("{message}/files.zip"), &format!("{message}/export")] {
+            let reply = ann.get(path);
+            assert!(!reply.whole || reply.status >= 500, "{path}: {} bytes", reply.body.len());
+        }
+        let range = ann.send("GET", &file, &[("Range", "bytes=0-")], b"");
+        assert!(!range.whole, "the whole file as a range");
+    }
+    std::fs::write(&blob, sealed).unwrap();
+    let range = ann.send("GET", &file, &[("Range", "bytes=1000-1999")], b"").expect(206);
+    assert_eq!(range.body, vec![7; 1000]);
 }
