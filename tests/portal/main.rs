@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may stop")]
 
 mod client;
+mod interop;
 mod journey;
 mod mail;
+mod shell;
 mod smtp;
 mod world;
