@@ -14,7 +14,7 @@ use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic, MailboxSecret};
 use crate::crypto::password::{Derived, Stretch, judge};
 use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
-use crate::crypto::{Key32, Parcel, Sealed, same};
+use crate::crypto::{CryptoError, Key32, Parcel, Sealed, same};
 use crate::store::tables::{ACCOUNTS, EMAILS, MAILBOXES};
 use crate::store::{Record, Table, Tx, WriteTx};
 
@@ -361,14 +361,22 @@ fn share_context(id: AccountId) -> Vec<u8> {
 impl Credentials {
     /// The bundle, with what the password gave.
     pub(super) fn open(&self, slots: &SlotFile, derived: &Derived, id: AccountId) -> Result<Bundle, Error> {
-        let slot = slots.read(&self.slot)?;
-        Ok(Bundle::open(&password_key(derived, &slot, id), id.bytes(), &self.by_password)?)
+        Ok(self.open_with(&slots.read(&self.slot)?, derived, id)?)
+    }
+
+    /// The bundle of the account `id`, with its slot's secret and what the password gave.
+    pub fn open_with(&self, slot: &SlotKey, derived: &Derived, id: AccountId) -> Result<Bundle, CryptoError> {
+        Bundle::open(&password_key(derived, slot, id), id.bytes(), &self.by_password)
     }
 
     /// The bundle, with the recovery identity.
     pub(super) fn recover(&self, slots: &SlotFile, recovery: &MailboxSecret, id: AccountId) -> Result<Bundle, Error> {
-        let slot = slots.read(&self.slot)?;
-        Ok(Bundle::from_plain(&self.by_recovery.open(recovery, &slot, &recovery_context(id))?)?)
+        Ok(self.recover_with(&slots.read(&self.slot)?, recovery, id)?)
+    }
+
+    /// The bundle of the account `id`, with its slot's secret and the recovery identity.
+    pub fn recover_with(&self, slot: &SlotKey, recovery: &MailboxSecret, id: AccountId) -> Result<Bundle, CryptoError> {
+        Bundle::from_plain(&self.by_recovery.open(recovery, slot, &recovery_context(id))?)
     }
 
     /// The recovery identity's secret, for one to whom it was sealed.

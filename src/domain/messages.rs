@@ -196,8 +196,8 @@ impl Message {
         signed
     }
 
-    /// What a holder's wrap is bound to.
-    pub(super) fn wrap_context(&self, holder: MailboxId) -> Vec<u8> {
+    /// What a holder's wrap is bound to: message, holder, sender, created, latest possible expiry.
+    pub fn wrap_context(&self, holder: MailboxId) -> Vec<u8> {
         let (created, latest) = (self.created.ascending(), self.latest_expiry().ascending());
         key(&[b"message", self.id.bytes(), holder.bytes(), self.sender.bytes(), &created, &latest])
     }

@@ -4,7 +4,9 @@
 
 mod broken;
 mod client;
+mod interop;
 mod journey;
 mod mail;
+mod shell;
 mod smtp;
 mod world;

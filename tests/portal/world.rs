@@ -1,5 +1,7 @@
 //! A whole installation for one test: the true program on a free port, on a clock that the test turns.
 
+#![allow(dead_code, reason = "several test programs use this file, each what it needs")]
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +70,7 @@ impl World {
         let mut config = Config::loopback(&data).unwrap();
         config.shutdown = Duration::from_secs(2);
         change(&mut config);
+        let data = config.data.clone();
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).max_blocking_threads(blocking).enable_all().build().unwrap();
         let clock = Arc::new(TestClock::at(NOW));
