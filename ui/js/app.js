@@ -12,6 +12,7 @@ const elements = {
   "seal-reveal": "./reveal.js",
   "seal-strength": "./strength.js",
   "seal-uploads": "./uploads.js",
+  "seal-zone": "./zone.js",
 };
 
 for (const [name, module] of Object.entries(elements)) {
