@@ -18,8 +18,9 @@ use super::{CryptoError, Key32, random};
 pub const PASSWORD_CHARS_MIN: usize = 12;
 /// Most bytes of a password: enough for any sentence, small enough not to be a burden.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
-/// Derivations that may wait for a free core before further ones are refused.
-const WAITING_MAX: usize = 512;
+/// Derivations that may wait for a free core before further ones are refused: each keeps a thread waiting, and half of
+/// the threads for blocking work must stay free for everybody else's requests.
+const WAITING_MAX: usize = 256;
 /// zxcvbn score (0 to 4) that a password needs: "safely unguessable".
 const SCORE_MIN: u8 = 3;
 

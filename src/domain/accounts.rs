@@ -224,6 +224,11 @@ impl Account {
         if name.trim().is_empty() { self.email.to_string() } else { name.trim().to_owned() }
     }
 
+    /// The slot of its keys: another one after every change of the password.
+    pub(super) fn slot(&self) -> Option<SlotRef> {
+        self.credentials.as_ref().map(|credentials| credentials.slot)
+    }
+
     /// Whether five wrong passwords have locked it.
     pub fn is_locked(&self) -> bool {
         self.wrong_passwords >= WRONG_PASSWORDS_MAX
@@ -437,6 +442,16 @@ impl Details {
         Ok(checked)
     }
 
+    /// Those of an account.
+    pub(super) fn of(account: &Account) -> Self {
+        Self {
+            first_name: account.first_name.clone(),
+            last_name: account.last_name.clone(),
+            office_phone: account.office_phone.clone(),
+            cell_phone: account.cell_phone.clone(),
+        }
+    }
+
     /// Puts them into the account.
     pub(super) fn put(self, account: &mut Account) {
         account.first_name = self.first_name;
@@ -494,6 +509,10 @@ impl Portal {
         let (id, now, audit) = (me.id, self.now(), self.host.audit_key());
         self.store.write(move |tx| {
             let mut account = account(tx, id)?;
+            // What the current password was held against may have been changed since.
+            if account.slot() != me.slot() {
+                return Err(Error::Conflict);
+            }
             keys.give(tx, &mut account)?;
             put(tx, &account)?;
             audit::note(tx, &audit, now, Some(id), Event::PasswordChanged, id)
@@ -522,6 +541,8 @@ impl Portal {
         let credentials = account.credentials.as_ref().ok_or(Error::Denied)?;
         let derived = self.hasher.derive(password, &credentials.stretch)?;
         if !credentials.matches(&derived) {
+            let (id, now, audit) = (account.id, self.now(), self.host.audit_key());
+            self.store.write(move |tx| audit::note(tx, &audit, now, Some(id), Event::SignInFailed, id))?;
             return Err(Error::invalid("current_password", "This is not your current password."));
         }
         credentials.open(self.store.slots(), &derived, account.id)

@@ -176,9 +176,13 @@ impl Portal {
                 let message = "Too many codes were sent. Ask the practice to send you a new invitation.";
                 return Err(Error::invalid("form", message));
             }
-            if let Some(details) = details {
-                details.put(&mut account);
-                accounts::put(tx, &account)?;
+            match details {
+                Some(details) => {
+                    details.put(&mut account);
+                    accounts::put(tx, &account)?;
+                }
+                // The form with the names cannot be skipped.
+                None => _ = Details::of(&account).complete()?,
             }
             let shown = wrapping.seal(account.id.bytes(), digits.as_bytes())?;
             let mac = code_mac(&codes, account.id, &digits);

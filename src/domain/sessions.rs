@@ -18,6 +18,7 @@ use super::portal::{DAY, Error, HOUR, MINUTE, Portal};
 use super::time::Timestamp;
 use crate::crypto::identity::Bundle;
 use crate::crypto::secret::sha256;
+use crate::crypto::slots::SlotRef;
 use crate::crypto::{Key32, Sealed};
 
 /// Longest life of a session, in milliseconds.
@@ -230,8 +231,8 @@ impl Portal {
     /// Signs somebody in; the token for their cookie.
     ///
     /// # Errors
-    /// [`Error::Invalid`] on the whole form, in the same words whether the address, the password or the account is the
-    /// reason, and after the same work.
+    /// [`Error::Invalid`] on the whole form, in the same words whether the address, the password or a lock is the
+    /// reason, and after the same work, the durable audit entry included.
     pub fn sign_in(&self, email: &str, password: &SecretString, agent: &str) -> Result<String, Error> {
         let refused = || Error::invalid("form", REFUSED);
         let account = match email.parse::<Email>() {
@@ -241,22 +242,26 @@ impl Portal {
         let known = account.filter(|account| account.status == Status::Active);
         let Some((account, credentials)) = known.and_then(|a| a.credentials.clone().map(|c| (a, c))) else {
             self.hasher.pretend(password)?;
+            let (now, audit) = (self.now(), self.host.audit_key());
+            self.store.write(move |tx| audit::note(tx, &audit, now, None, Event::SignInFailed, ""))?;
             return Err(refused());
         };
         let derived = self.hasher.derive(password, &credentials.stretch)?;
         let right = credentials.matches(&derived);
-        let account = self.count_sign_in(account.id, right)?;
-        if !right {
+        if !self.count_sign_in(account.id, right.then_some(credentials.slot))? {
             return Err(refused());
         }
-        if account.is_locked() {
-            return Err(Error::invalid("form", "This account is locked. Ask the practice to unlock it."));
-        }
         let bundle = credentials.open(self.store.slots(), &derived, account.id)?;
+        let token = self.begin_session(account.id, &bundle, agent)?;
+        // A change of the password ends the sessions that it finds; this one it may have missed.
+        if self.store.read(|tx| accounts::account(tx, account.id))?.slot() != Some(credentials.slot) {
+            self.sign_out(&token);
+            return Err(refused());
+        }
         if self.hasher.is_outdated(&credentials.stretch) {
             self.stretch_anew(&account, &bundle, password)?;
         }
-        self.begin_session(account.id, &bundle, agent)
+        Ok(token)
     }
 
     /// Begins a session for somebody who has just proved who they are.
@@ -265,16 +270,23 @@ impl Portal {
         self.sessions.begin(id, bundle, self.now(), agent)
     }
 
-    /// Counts a right or wrong password; the account as it stands afterwards. A locked account stays locked.
-    fn count_sign_in(&self, id: AccountId, right: bool) -> Result<Account, Error> {
+    /// Counts a right password, proved with the credentials of this slot, or a wrong one; whether it lets them in. A
+    /// locked account stays locked, and says nothing about the password that was tried.
+    fn count_sign_in(&self, id: AccountId, right: Option<SlotRef>) -> Result<bool, Error> {
         let (now, audit) = (self.now(), self.host.audit_key());
         self.store.write(move |tx| {
             let mut account = accounts::account(tx, id)?;
             if account.is_locked() {
                 audit::note(tx, &audit, now, None, Event::SignInFailed, id)?;
-                return Ok(account);
+                return Ok(false);
             }
-            if right {
+            // What was right a moment ago may have been changed since.
+            let lets_in = right.is_some() && right == account.slot();
+            if right.is_some() && !lets_in {
+                audit::note(tx, &audit, now, None, Event::SignInFailed, id)?;
+                return Ok(false);
+            }
+            if lets_in {
                 account.wrong_passwords = 0;
                 account.last_seen = Some(now);
                 audit::note(tx, &audit, now, Some(id), Event::SignedIn, id)?;
@@ -286,16 +298,19 @@ impl Portal {
                 }
             }
             accounts::put(tx, &account)?;
-            Ok::<_, Error>(account)
+            Ok::<_, Error>(lets_in)
         })
     }
 
-    /// Stretches a right password again after the cost has been raised.
+    /// Stretches a right password again after the cost has been raised, unless it has been changed meanwhile.
     fn stretch_anew(&self, account: &Account, bundle: &Bundle, password: &SecretString) -> Result<(), Error> {
         let keys = self.new_keys(account, bundle, password)?;
-        let id = account.id;
+        let (id, known) = (account.id, account.slot());
         self.store.write(move |tx| {
             let mut account = accounts::account(tx, id)?;
+            if account.slot() != known {
+                return Ok(());
+            }
             keys.give(tx, &mut account)?;
             accounts::put(tx, &account)
         })

@@ -1,7 +1,7 @@
 //! Signing in and out, and how strong a password is.
 
 use minijinja::context;
-use poem::http::header;
+use poem::http::{HeaderMap, header};
 use poem::web::Query;
 use poem::{IntoResponse, Response, Result, handler};
 use secrecy::SecretString;
@@ -49,7 +49,7 @@ pub fn show(anyone: Anyone, arrival: Result<Query<Arrival>>) -> Result<Response>
 
 /// `POST /sign-in`.
 #[handler]
-pub async fn enter(anyone: Anyone, form: Form) -> Result<Response> {
+pub async fn enter(anyone: Anyone, headers: &HeaderMap, form: Form) -> Result<Response> {
     let web = anyone.web();
     web.limits.sign_in.check(anyone.group())?;
     web.limits.sign_in_account.check(form.get("email").trim().to_ascii_lowercase())?;
@@ -57,6 +57,10 @@ pub async fn enter(anyone: Anyone, form: Form) -> Result<Response> {
     let password = SecretString::from(form.get("password"));
     match web.portal.run(move |portal| portal.sign_in(&email, &password, &agent)).await {
         Ok(session) => {
+            // Nobody has the cookie of an earlier session in this browser any more.
+            if let Some(earlier) = web.cookies.read(headers, Cookie::Session) {
+                web.portal.sign_out(earlier);
+            }
             let next = local_path(form.get("next"));
             Ok(signed_in(&anyone, &session, if next == "/" { "/inbox" } else { next }))
         }

@@ -4,6 +4,7 @@
 
 mod broken;
 mod client;
+mod guesses;
 mod interop;
 mod journey;
 mod mail;
