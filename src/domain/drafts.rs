@@ -3,6 +3,8 @@
 //! To seal needs no secret, so a form that arrives after its writer was signed out for idleness is kept too. A draft
 //! carries a revision: who saves from an older one is told that another tab was faster.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::accounts;
@@ -57,6 +59,8 @@ pub(super) struct DraftFile {
     pub blob: BlobId,
     pub bytes: u64,
     info: Parcel,
+    /// When it came: the order in which files are listed.
+    added: Timestamp,
 }
 
 impl Record for DraftFile {
@@ -147,7 +151,8 @@ pub(super) fn open(
     let draft = tx.record::<Draft>(&draft_key(member.mailbox(), id))?.ok_or(Error::NotFound)?;
     let slot = slots.read(&draft.slot)?;
     let plain = draft.text.open(member.bundle().secret(), &slot, &context(member.mailbox(), id))?;
-    let text = rmp_serde::from_slice(plain.as_bytes()).map_err(Error::internal)?;
+    // What the decoder says may quote the text.
+    let text = rmp_serde::from_slice(plain.as_bytes()).map_err(|_| Error::internal("a draft"))?;
     Ok((draft, text))
 }
 
@@ -165,14 +170,22 @@ pub(super) fn open_files(
     for (row, file) in tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)? {
         let file_id = row.last_chunk::<16>().map(|id| FileId::from_bytes(*id)).ok_or(Error::NotFound)?;
         let plain = file.info.open(member.bundle().secret(), &slot, &file_context(mailbox, id, file_id))?;
-        files.push(rmp_serde::from_slice(plain.as_bytes()).map_err(Error::internal)?);
+        let info: FileInfo = rmp_serde::from_slice(plain.as_bytes()).map_err(|_| Error::internal("a draft's file"))?;
+        files.push((file.added, info));
     }
-    Ok(files)
+    files.sort_by_key(|(added, _)| *added);
+    Ok(files.into_iter().map(|(_, info)| info).collect())
+}
+
+/// The blobs of a draft's files.
+pub(super) fn blobs(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<BTreeSet<BlobId>, Error> {
+    let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
+    Ok(files.into_iter().map(|(_, file)| file.blob).collect())
 }
 
 /// How many files a draft has.
 pub(super) fn files_count(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<usize, Error> {
-    Ok(tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?.len())
+    Ok(tx.count_under(DRAFT_FILES, &draft_key(mailbox, id))?)
 }
 
 /// Bytes and number of a draft's files.
@@ -266,8 +279,7 @@ impl Basis {
 
 /// A slot for one more draft of a mailbox.
 fn place_for_another(tx: &mut WriteTx<'_>, mailbox: MailboxId, slot: &SlotKey) -> Result<SlotRef, Error> {
-    let mine = tx.records_under::<Draft>(mailbox.bytes(), Direction::Forward, DRAFTS_MAX)?;
-    if mine.len() >= DRAFTS_MAX {
+    if tx.count_under(DRAFTS, mailbox.bytes())? >= DRAFTS_MAX {
         let message = format!("You have {DRAFTS_MAX} drafts. Send or discard one before you begin another.");
         return Err(Error::invalid("form", message));
     }
@@ -381,7 +393,7 @@ impl Portal {
         };
         let public = member.bundle().public();
         let sealed = Parcel::seal(plain.as_bytes(), &public, &slot, &file_context(mailbox, id, info.id))?;
-        let (file, blob, bytes) = (info.id, info.blob, info.bytes);
+        let (file, blob, bytes, added) = (info.id, info.blob, info.bytes, self.now());
         self.store.write(move |tx| {
             let current = tx.record::<Draft>(&draft_key(mailbox, id))?.ok_or(Error::NotFound)?;
             if current.slot != draft.slot {
@@ -391,7 +403,7 @@ impl Portal {
             if sum + bytes > SEND_BYTES_MAX || count >= FILES_MAX {
                 return Err(too_large());
             }
-            tx.put_record(&file_key(mailbox, id, file), &DraftFile { blob, bytes, info: sealed })?;
+            tx.put_record(&file_key(mailbox, id, file), &DraftFile { blob, bytes, info: sealed, added })?;
             tx.put_record(blob.as_bytes(), &BlobRow { owner: id })?;
             Ok(())
         })

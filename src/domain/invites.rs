@@ -322,9 +322,10 @@ pub(super) fn has_asked(tx: &impl Tx, account: AccountId) -> Result<bool, Error>
     Ok(tx.record::<Invitation>(account.bytes())?.is_some_and(|invitation| invitation.asked.is_some()))
 }
 
-/// Voids every link and code of somebody whose address was wrong.
+/// Voids every link, letter and code of somebody whose address was wrong.
 pub(super) fn void(tx: &mut WriteTx<'_>, account: AccountId) -> Result<(), Error> {
     links::void(tx, account)?;
+    super::notices::withdraw(tx, account)?;
     renew(tx, account)
 }
 

@@ -69,7 +69,7 @@ pub struct Letter {
     pub to: String,
     /// Name of who wrote, or asks.
     pub sender: String,
-    /// The sender's practice, or the host practice for a patient.
+    /// The practice that runs the server: everybody here writes through it.
     pub practice: String,
     /// Where it leads.
     pub link: String,
@@ -149,6 +149,15 @@ pub(super) fn ask_inviter(
     put(tx, now, &Notice { id, kind, to, message, created: now, tries: 0, token: None })
 }
 
+/// Takes letters to somebody whose address was wrong out of the outbox: their links lead nowhere any more.
+pub(super) fn withdraw(tx: &mut WriteTx<'_>, to: AccountId) -> Result<(), Error> {
+    let letters = tx.records::<Notice>(&[], &[], Direction::Forward, usize::MAX)?;
+    for (row, _) in letters.into_iter().filter(|(_, notice)| notice.to == to) {
+        tx.delete_record::<Notice>(&row);
+    }
+    Ok(())
+}
+
 impl Portal {
     /// Letters that are due to be handed over now.
     pub fn letters_due(&self) -> Result<Vec<Letter>, Error> {
@@ -202,6 +211,9 @@ impl Portal {
 
     fn letter(&self, tx: &impl Tx, row: Vec<u8>, notice: &Notice, now: Timestamp) -> Result<Option<Letter>, Error> {
         let to = accounts::account(tx, notice.to)?;
+        if to.status == Status::Disabled {
+            return Ok(None);
+        }
         let message = match notice.message {
             Some(id) => tx.record::<Message>(id.bytes())?.filter(|message| message.gone(now).is_none()),
             None => None,

@@ -4,7 +4,9 @@ use super::accounts::{self, Account, Details, Email, Plan, Relationship, Status}
 use super::audit::{self, Event};
 use super::ids::AccountId;
 use super::invites::ReadOut;
-use super::portal::{Error, Portal};
+use super::portal::{Error, Loop, Portal};
+use super::practices;
+use super::resend;
 use super::sessions::Manager;
 use crate::store::tables::EMAILS;
 use crate::store::{Direction, Tx, WriteTx};
@@ -61,7 +63,7 @@ impl Portal {
         self.store.read(|tx| accounts::account(tx, id))
     }
 
-    /// Corrects a person. The address of somebody who has registered stays: they prove a new one themselves.
+    /// Corrects a person; an administrator only by another one. Under a new address they are invited anew. The address of somebody who has registered stays: they prove a new one themselves.
     pub fn correct(&self, manager: &Manager, id: AccountId, form: Correction) -> Result<(), Error> {
         let details = form.details.checked()?;
         let email: Email = form.email.parse()?;
@@ -70,21 +72,33 @@ impl Portal {
             value => Some(value.parse::<Relationship>()?),
         };
         let (by, may_promote) = (manager.member().account(), manager.member().admin().is_ok());
-        let (now, audit) = (self.now(), self.host.audit_key());
+        let (now, audit, wrapping) = (self.now(), self.host.audit_key(), self.host.wrapping_key("notice"));
         self.store.write(move |tx| {
             let mut account = accounts::account(tx, id)?;
-            if email != account.email {
+            if account.admin && !may_promote {
+                return Err(Error::Denied);
+            }
+            let is_readdressed = email != account.email;
+            if is_readdressed {
                 readdress(tx, &mut account, email)?;
             }
             details.put(&mut account);
-            account.relationship = relationship.or(account.relationship);
+            if let Some(relationship) = relationship {
+                account.relationship = Some(relationship);
+                account.practice = if relationship.is_mine() { practices::host_id(tx)? } else { None };
+            }
             account.plan = if form.full_plan || account.admin { Plan::Full } else { Plan::Free };
             if may_promote && !account.admin {
                 account.manager = form.manager;
             }
             accounts::put(tx, &account)?;
+            if is_readdressed {
+                resend::invite_anew(tx, &wrapping, &account, now)?;
+            }
             audit::note(tx, &audit, now, Some(by), Event::AccountCorrected, id)
-        })
+        })?;
+        self.wake(Loop::Outbox);
+        Ok(())
     }
 
     /// Unlocks an account after wrong passwords.

@@ -1,6 +1,6 @@
 //! Sending a notice again: by the message's sender, or an invitation by a User Manager.
 
-use super::accounts::{self, Status};
+use super::accounts::{self, Account, Status};
 use super::audit::{self, Event};
 use super::ids::{AccountId, MailboxId, MessageId};
 use super::invites;
@@ -9,7 +9,8 @@ use super::notices;
 use super::portal::{Error, Loop, Portal};
 use super::sessions::{Manager, Member};
 use super::time::Timestamp;
-use crate::store::{Direction, Tx};
+use crate::crypto::Key32;
+use crate::store::{Direction, Tx, WriteTx};
 
 /// Copies that are looked at to find the newest message.
 const HOLDINGS_MAX: usize = 1000;
@@ -22,7 +23,8 @@ impl Portal {
         let may = self.store.read(|tx| {
             let message = messages::message(tx, message)?;
             let recipient = accounts::account(tx, to)?.mailbox;
-            let living = message.sender == mailbox && message.gone(now).is_none();
+            let mine = message.sender == mailbox && message.holder(mailbox).is_some();
+            let living = mine && message.gone(now).is_none();
             Ok::<_, Error>(living && message.recipients().any(|holder| holder.mailbox == recipient && !holder.deleted))
         })?;
         if may { self.renew_and_tell(member.account(), message, to) } else { Err(Error::NotFound) }
@@ -44,19 +46,47 @@ impl Portal {
         let (now, audit, wrapping) = (self.now(), self.host.audit_key(), self.host.wrapping_key("notice"));
         self.store.write(move |tx| {
             let account = accounts::account(tx, to)?;
-            if account.status == Status::Invited {
-                invites::renew(tx, to)?;
+            match account.status {
+                Status::Active => {}
+                Status::Invited => invites::renew(tx, to)?,
+                Status::Disabled => {
+                    return Err(Error::invalid("form", "This account is disabled: nothing is sent to it."));
+                }
             }
-            let mut row = messages::message(tx, message)?;
-            if let Some(holder) = row.holder_mut(account.mailbox) {
-                holder.notice = NoticeState::Waiting;
-                messages::put(tx, &row)?;
-            }
-            notices::tell(tx, &wrapping, &account, message, now)?;
+            tell_again(tx, &wrapping, &account, message, now)?;
             audit::note(tx, &audit, now, Some(by), Event::InvitationResent, to)
         })?;
         self.wake(Loop::Outbox);
         Ok(())
+    }
+}
+
+/// Puts the notice of a message to one of its recipients into the outbox once more.
+fn tell_again(
+    tx: &mut WriteTx<'_>,
+    wrapping: &Key32,
+    to: &Account,
+    message: MessageId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut row = messages::message(tx, message)?;
+    if let Some(holder) = row.holder_mut(to.mailbox) {
+        holder.notice = NoticeState::Waiting;
+        messages::put(tx, &row)?;
+    }
+    notices::tell(tx, wrapping, to, message, now)
+}
+
+/// Invites somebody whose address was corrected, if a message waits for them.
+pub(super) fn invite_anew(
+    tx: &mut WriteTx<'_>,
+    wrapping: &Key32,
+    account: &Account,
+    now: Timestamp,
+) -> Result<(), Error> {
+    match newest_for(tx, account.mailbox, now)? {
+        Some(message) => tell_again(tx, wrapping, account, message, now),
+        None => Ok(()),
     }
 }
 

@@ -148,8 +148,7 @@ impl Portal {
         let ready = self.make_ready(member, (draft, thread), (now, expires), &content, addressees, newcomers)?;
         let sent = Sent { thread, message: draft };
         let (audit, notices) = (self.host.audit_key(), self.host.wrapping_key("notice"));
-        let files = content.files.len();
-        self.store.write(move |tx| ready.write(tx, files, &audit, &notices))?;
+        self.store.write(move |tx| ready.write(tx, &audit, &notices))?;
         self.wake(Loop::Outbox);
         Ok(sent)
     }
@@ -176,12 +175,15 @@ impl Portal {
                 let mailboxes = reply_mailboxes(tx, member, to, text.reply_all)?.into_iter();
                 mailboxes.map(|mailbox| addressee(tx, mailbox)).collect::<Result<Vec<_>, Error>>()
             })?;
+            if found.is_empty() {
+                return Err(Error::invalid("to", "Nobody can receive this any more: the account is disabled."));
+            }
             return Ok((found, vec![]));
         }
         if !member.can_compose() {
             return Err(Error::Denied);
         }
-        let (mut found, mut newcomers) = (Vec::new(), Vec::new());
+        let (mut found, mut unknown) = (Vec::new(), Vec::new());
         for email in parse_addresses(&text.to)? {
             match self.store.read(|tx| accounts::by_email(tx, &email))? {
                 Some(account) if account.id == member.account() => {
@@ -194,23 +196,28 @@ impl Portal {
                     ));
                 }
                 Some(account) => found.push(self.store.read(|tx| addressee(tx, account.mailbox))?),
-                None => newcomers.push(self.newcomer(member, email, text, now)?),
+                None => unknown.push(email),
             }
         }
+        // Name and phones are one person's: nobody else's code may be read out to them.
+        let details = if unknown.len() == 1 { details_of(text) } else { Details::default() };
+        let newcomers = unknown.into_iter().map(|email| self.newcomer(member, email, text, details.clone(), now));
+        let newcomers = newcomers.collect::<Result<Vec<_>, Error>>()?;
         found.extend(
             newcomers.iter().map(|new| Addressee { mailbox: new.account.mailbox, public: new.mailbox.public.clone() }),
         );
         Ok((found, newcomers))
     }
 
-    fn newcomer(&self, member: &Member, email: Email, text: &DraftText, now: Timestamp) -> Result<Newcomer, Error> {
+    fn newcomer(
+        &self,
+        member: &Member,
+        email: Email,
+        text: &DraftText,
+        details: Details,
+        now: Timestamp,
+    ) -> Result<Newcomer, Error> {
         let relationship: Relationship = text.relationship.parse()?;
-        let details = Details {
-            first_name: text.first_name.clone(),
-            last_name: text.last_name.clone(),
-            office_phone: text.office_phone.clone(),
-            cell_phone: text.cell_phone.clone(),
-        };
         let inviter = self.own_account(member)?;
         let host = self.store.read(|tx| practices::host_id(tx))?;
         let practice = inviter.practice.filter(|_| relationship.is_mine());
@@ -294,14 +301,12 @@ impl Ready {
     fn write(
         self,
         tx: &mut WriteTx<'_>,
-        files: usize,
         audit: &crate::crypto::MacKey,
         notices: &crate::crypto::Key32,
     ) -> Result<(), Error> {
         let Self { message, body, holdings, addressees, newcomers, sender } = self;
-        if tx.record::<Message>(message.id.bytes())?.is_some()
-            || drafts::files_count(tx, message.sender, message.id)? != files
-        {
+        let files = drafts::blobs(tx, message.sender, message.id)?;
+        if tx.record::<Message>(message.id.bytes())?.is_some() || files != message.blobs.iter().copied().collect() {
             return Err(Error::Conflict);
         }
         let now = message.created;
@@ -342,12 +347,28 @@ fn addressee(tx: &impl Tx, mailbox: MailboxId) -> Result<Addressee, Error> {
     Ok(Addressee { mailbox, public: accounts::mailbox(tx, mailbox)?.public })
 }
 
+/// Whom an answer goes to. A disabled account receives nothing.
 fn reply_mailboxes(tx: &impl Tx, member: &Member, to: MessageId, all: bool) -> Result<Vec<MailboxId>, Error> {
     let message = messages::message(tx, to)?;
     message.holder(member.mailbox()).ok_or(Error::NotFound)?;
     let mine = message.sender == member.mailbox();
-    let holders = message.holders.iter().map(|holder| holder.mailbox);
-    Ok(holders.filter(|it| *it != member.mailbox() && (mine || all || *it == message.sender)).collect())
+    let mut mailboxes = Vec::new();
+    for mailbox in message.holders.iter().map(|holder| holder.mailbox) {
+        let is_meant = mailbox != member.mailbox() && (mine || all || mailbox == message.sender);
+        if is_meant && accounts::account(tx, accounts::mailbox(tx, mailbox)?.owner)?.status != Status::Disabled {
+            mailboxes.push(mailbox);
+        }
+    }
+    Ok(mailboxes)
+}
+
+fn details_of(text: &DraftText) -> Details {
+    Details {
+        first_name: text.first_name.clone(),
+        last_name: text.last_name.clone(),
+        office_phone: text.office_phone.clone(),
+        cell_phone: text.cell_phone.clone(),
+    }
 }
 
 fn check_content(text: &DraftText) -> Result<(String, String), Error> {

@@ -81,6 +81,16 @@ pub trait Tx {
         Ok(rows)
     }
 
+    /// How many keys begin with `prefix`; their values are not kept.
+    fn count_under(&self, table: Table, prefix: &[u8]) -> Result<usize, StoreError> {
+        let mut count = 0;
+        self.scan(table, prefix, &prefix_end(prefix), Direction::Forward, &mut |_, _| {
+            count += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(count)
+    }
+
     /// The record of a key.
     fn record<T: Record>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         let mut found = None;

@@ -287,6 +287,8 @@ async fn act(signed: &Signed, form: &Form, refused: Option<Error>) -> Result<Res
         signed.flash(FlashKind::Ok, "The draft is discarded.");
         return Ok(signed.go(if signed.member.can_compose() { "/drafts" } else { "/inbox" }));
     }
+    // Of two clicks on Send the second may find the draft gone with its files: what became of it is said below.
+    let refused = refused.filter(|error| action != "send" || !matches!(error, Error::Expired));
     let result = match (refused, action.strip_prefix("remove:")) {
         (Some(error), _) => Err(error),
         (None, Some(file)) => {

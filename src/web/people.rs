@@ -27,8 +27,9 @@ fn relationship(account: &Account) -> &'static str {
     account.relationship.map_or("Administrator", Relationship::words)
 }
 
-fn line(view: &PersonView, calendar: &Calendar, me: AccountId) -> Value {
+fn line(view: &PersonView, calendar: &Calendar, manager: &Manager) -> Value {
     let account = &view.account;
+    let (me, may_edit) = (manager.member.account(), !account.admin || manager.member.admin().is_ok());
     let (status, status_kind) = status(account);
     let url = format!("/people/{}", account.id);
     let act = |there: bool, what: &str| there.then(|| format!("{url}/{what}"));
@@ -46,7 +47,7 @@ fn line(view: &PersonView, calendar: &Calendar, me: AccountId) -> Value {
         last_seen => value(account.last_seen.map(|at| calendar.when(at))),
         code => view.code.as_ref().map(|code| code_of(code, calendar)),
         notice_status => view.asks.then_some("Asks for a new link"),
-        edit_url => url.as_str(),
+        edit_url => may_edit.then_some(url.as_str()),
         resend_url => act(account.status == Status::Invited, "resend"),
         unlock_url => act(account.is_locked(), "unlock"),
         enable_url => act(account.status == Status::Disabled, "enable"),
@@ -59,8 +60,8 @@ fn line(view: &PersonView, calendar: &Calendar, me: AccountId) -> Value {
 pub async fn list(manager: Manager) -> Result<Response> {
     let proof = manager.manager.clone();
     let people = manager.web().portal.run(move |portal| portal.people(&proof)).await?;
-    let (calendar, me) = (manager.calendar(), manager.member.account());
-    let people: Value = people.iter().map(|view| line(view, &calendar, me)).collect();
+    let calendar = manager.calendar();
+    let people: Value = people.iter().map(|view| line(view, &calendar, &manager)).collect();
     manager.page("pages/people.html", context! { page => "people", people })
 }
 
@@ -76,7 +77,7 @@ fn edit_page(account: &Account) -> Value {
         page => "people",
         person => context! {
             name => account.name(), email => account.email.as_str(), status => status(account).0,
-            invited => account.status == Status::Invited,
+            invited => account.status == Status::Invited, is_admin => account.admin,
         },
         form => context! {
             first_name => account.first_name.as_str(), last_name => account.last_name.as_str(),

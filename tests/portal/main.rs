@@ -8,6 +8,7 @@ mod guesses;
 mod interop;
 mod journey;
 mod mail;
+mod rights;
 mod shell;
 mod smtp;
 mod world;
