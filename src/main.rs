@@ -47,7 +47,7 @@ enum Command {
     Serve(Told),
     /// Say what is good and what is not about the configuration, without starting anything.
     Check(Told),
-    /// Help people whose administrator is locked out. The server must be stopped meanwhile.
+    /// Unlock an account, or check the audit log. The server must be stopped meanwhile.
     #[command(subcommand)]
     Admin(Admin),
     /// Give an account a new password with the printed recovery kit. The server must be stopped meanwhile.
@@ -70,6 +70,8 @@ enum Admin {
         #[command(flatten)]
         told: Told,
     },
+    /// Check that nobody has changed the audit log.
+    Audit(Told),
 }
 
 impl Told {
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         Command::Serve(told) => serve(&told),
         Command::Check(told) => check(&told),
         Command::Admin(Admin::Unlock { email, told }) => unlock(&told, &email),
+        Command::Admin(Admin::Audit(told)) => audit(&told),
         Command::Recovery { email, told } => recover(&told, &email),
     };
     match done {
@@ -129,6 +132,15 @@ fn portal(told: &Told) -> Result<Arc<Portal>, Failure> {
 fn unlock(told: &Told, email: &str) -> Result<ExitCode, Failure> {
     portal(told)?.unlock_by_email(email).map_err(in_words)?;
     writeln!(stdout(), "{email} is unlocked.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn audit(told: &Told) -> Result<ExitCode, Failure> {
+    match portal(told)?.verify_audit() {
+        Ok(entries) => writeln!(stdout(), "The audit log is whole: {entries} entries.")?,
+        Err(Error::Conflict) => return Err("The audit log was changed, or a part of it is missing.".into()),
+        Err(fault) => return Err(fault.into()),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

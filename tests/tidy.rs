@@ -41,10 +41,14 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("chacha20poly1305", &["crypto"], CRYPTO),
     ("ed25519_dalek", &["crypto"], CRYPTO),
     ("hkdf", &["crypto"], CRYPTO),
+    ("hmac", &["crypto"], CRYPTO),
+    ("sha2", &["crypto"], CRYPTO),
+    ("subtle", &["crypto"], CRYPTO),
+    ("getrandom", &["crypto"], CRYPTO),
     ("bip39", &["crypto"], CRYPTO),
     ("bech32", &["crypto"], CRYPTO),
 ];
-const CRYPTO: &str = "keys and ciphers are handled in crypto/ only";
+const CRYPTO: &str = "ciphers, hashes and random numbers are handled in crypto/ only";
 
 /// Files that hold a room's parts together, as a parent module does: what they name does not close a circle.
 const HUBS: &[(&str, &str)] = &[("domain::portal", "the open parts: it holds what the other files are about")];

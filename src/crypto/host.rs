@@ -56,15 +56,21 @@ impl HostKey {
     fn create(path: &Path) -> Result<Self, CryptoError> {
         let key = Self::generate();
         let text = Zeroizing::new(format!("{BANNER}\n{}\n", BASE64URL_NOPAD.encode(key.root.expose())));
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(CryptoError::io("making the host key"))?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(CryptoError::io("making the host key"))?;
+        let write = || {
+            // Under another name at first: a crash leaves a whole key file or none.
+            let mut part = path.as_os_str().to_owned();
+            part.push(".part");
+            let part = Path::new(&part);
+            let mut file =
+                std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            std::fs::hard_link(part, path)?;
+            remove_part(part)?;
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            std::fs::File::open(folder)?.sync_all()
+        };
+        write().map_err(CryptoError::io("making the host key"))?;
         Ok(key)
     }
 
@@ -99,6 +105,11 @@ impl HostKey {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the key file's temporary name")]
+fn remove_part(part: &Path) -> std::io::Result<()> {
+    std::fs::remove_file(part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +122,7 @@ mod tests {
         assert!(HostKey::load_or_create(&path, false).is_err());
         let made = HostKey::load_or_create(&path, true).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
         let read = HostKey::load_or_create(&path, true).unwrap();
         assert_eq!(made.root.expose(), read.root.expose());
     }

@@ -25,7 +25,21 @@ const DETACHED_TAG: &str = "sealpost";
 const STANZA_BODY_BYTES: usize = FILE_KEY_BYTES + 16;
 
 /// The age file key of one content: whoever has it can open that content.
+#[derive(Clone)]
 pub struct ContentKey(Zeroizing<[u8; FILE_KEY_BYTES]>);
+
+/// As it stands inside another sealed content: an attachment's key in its message.
+impl Serialize for ContentKey {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        super::secret::bytes::serialize(self.0.as_ref(), to)
+    }
+}
+
+impl<'de> Deserialize<'de> for ContentKey {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        super::secret::bytes::deserialize(from).map(|bytes| Self(Zeroizing::new(bytes)))
+    }
+}
 
 impl std::fmt::Debug for ContentKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,16 +48,6 @@ impl std::fmt::Debug for ContentKey {
 }
 
 impl ContentKey {
-    /// The key with these bytes, as they were kept inside another sealed content.
-    pub fn from_bytes(bytes: [u8; FILE_KEY_BYTES]) -> Self {
-        Self(Zeroizing::new(bytes))
-    }
-
-    /// The bytes, to be kept inside another sealed content (an attachment's key in its message).
-    pub fn expose(&self) -> &[u8; FILE_KEY_BYTES] {
-        &self.0
-    }
-
     fn of(key: &FileKey) -> Self {
         Self(Zeroizing::new(*key.expose_secret()))
     }

@@ -100,14 +100,14 @@ impl SlotFile {
     /// [`CryptoError::ForeignHostKey`] when the host key does not open the epoch key; [`CryptoError::Io`].
     pub fn open(folder: &Path, host: &HostKey) -> Result<Self, CryptoError> {
         let wrapping = host.wrapping_key("epoch");
-        let (epochs, others) = list(folder)?;
-        let epoch = match epochs.last() {
+        let epoch = match list(folder)?.0.last() {
             Some(&number) => Epoch::open(folder, number, &wrapping)?,
-            None => Epoch::create(folder, 1, &wrapping)?.settle(folder)?,
+            None => {
+                destroy_others(folder, 0)?;
+                Epoch::create(folder, 1, &wrapping)?.settle(folder)?
+            }
         };
-        for leftover in others.iter().filter(|(number, _)| *number != Some(epoch.number)) {
-            destroy_file(&leftover.1)?;
-        }
+        destroy_others(folder, epoch.number)?;
         Ok(Self { folder: folder.to_owned(), wrapping, epoch: RwLock::new(epoch), free: Mutex::new(BTreeSet::new()) })
     }
 
@@ -201,6 +201,7 @@ impl SlotFile {
     /// Writes the living slots into a new file under a new epoch key, and overwrites the old file and key.
     pub fn rotate(&self) -> Result<(), CryptoError> {
         let mut epoch = self.epoch.write().unwrap_or_else(PoisonError::into_inner);
+        destroy_others(&self.folder, epoch.number)?;
         let next = Epoch::create(&self.folder, epoch.number + 1, &self.wrapping)?;
         let next = self.carry_over(&epoch, next)?;
         let next = next.settle(&self.folder)?;
@@ -379,6 +380,12 @@ fn list(folder: &Path) -> Result<Listing, CryptoError> {
     Ok((epochs, files))
 }
 
+/// Destroys what an interrupted change of epoch left: everything that does not belong to the epoch `current`.
+fn destroy_others(folder: &Path, current: u64) -> Result<(), CryptoError> {
+    let (_, files) = list(folder)?;
+    files.iter().filter(|(number, _)| *number != Some(current)).try_for_each(|(_, path)| destroy_file(path))
+}
+
 /// Overwrites a file, makes that durable, and removes it.
 #[expect(clippy::disallowed_methods, reason = "this is one of the two places that remove files")]
 fn destroy_file(path: &Path) -> Result<(), CryptoError> {
@@ -475,6 +482,21 @@ mod tests {
         let slots = SlotFile::open(folder.path(), &host).unwrap();
         assert_eq!(slots.retain([b.index].into_iter()).unwrap(), 1);
         assert!(!opens(&slots, &a) && opens(&slots, &b));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_change_of_epoch_that_failed_does_not_keep_the_next_from_coming() {
+        let folder = tempfile::tempdir().unwrap();
+        let slots = SlotFile::open(folder.path(), &HostKey::generate()).unwrap();
+        slots.retain(std::iter::empty()).unwrap();
+        let (a, _) = put(&slots);
+        for name in ["epoch.2.part", "slots.2.part", "slots.2"] {
+            std::fs::write(folder.path().join(name), b"the disk was full").unwrap();
+        }
+        slots.rotate().unwrap();
+        assert_eq!(slots.epoch_number(), 2);
+        assert!(opens(&slots, &a));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 

@@ -1,8 +1,9 @@
 //! The audit log: who did what when, as a chain whose every link carries a MAC over the one before.
 //!
 //! An entry holds identifiers and the name of an event, never content, addresses or names. Somebody who can write to
-//! the database can neither change nor drop an entry without breaking the chain, short of cutting off its end back to
-//! an older head, which the head's own guarded row shows.
+//! the database can neither change nor drop an entry without breaking the chain. What the chain alone cannot show is that
+//! its end was cut off together with the head's row being put back as it once was: for that an entry has to be known from
+//! elsewhere, from a backup or a log server.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use super::time::Timestamp;
 use crate::crypto::MacKey;
 use crate::crypto::secret::bytes;
 use crate::store::tables::{AUDIT, META};
-use crate::store::{Record, Table, Tx, WriteTx};
+use crate::store::{Direction, Record, Table, Tx, WriteTx};
 
 /// Key of the chain's head in the meta table.
 const HEAD: &[u8] = b"audit";
@@ -139,7 +140,50 @@ impl Portal {
                 }
                 head = Head { count: head.count + 1, mac };
             }
-            if head.mac == end.mac { Ok(head.count) } else { Err(Error::Conflict) }
+            let beyond = tx.range(AUDIT, &head.count.to_be_bytes(), &[], Direction::Forward, 1)?;
+            if head.mac == end.mac && beyond.is_empty() { Ok(head.count) } else { Err(Error::Conflict) }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::portal::test_portal;
+
+    fn changed(change: impl FnOnce(&mut WriteTx<'_>) -> Result<(), Error> + Send + 'static) -> Result<u64, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let portal = test_portal(folder.path(), Timestamp(1));
+        let audit = portal.host.audit_key();
+        let fill = move |tx: &mut WriteTx<'_>| {
+            (0..5).try_for_each(|n| note(tx, &audit, Timestamp(n), None, Event::MessageSent, n))?;
+            change(tx)
+        };
+        portal.store.write(fill).unwrap();
+        portal.verify_audit()
+    }
+
+    #[test]
+    fn the_chain_shows_what_was_done_to_it() {
+        assert_eq!(changed(|_| Ok(())).unwrap(), 5);
+        let second = 1_u64.to_be_bytes();
+        let broken = [
+            changed(move |tx| {
+                let mut entry = tx.record::<Entry>(&second)?.unwrap();
+                entry.event = Event::MessageRecalled;
+                Ok(tx.put_record(&second, &entry)?)
+            }),
+            changed(move |tx| {
+                tx.delete_record::<Entry>(&second);
+                Ok(())
+            }),
+            changed(|tx| {
+                let last = tx.record::<Entry>(&4_u64.to_be_bytes())?.unwrap();
+                Ok(tx.put_record(&5_u64.to_be_bytes(), &last)?)
+            }),
+        ];
+        for result in broken {
+            assert!(matches!(result, Err(Error::Conflict)), "{result:?}");
+        }
     }
 }

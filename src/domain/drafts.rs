@@ -81,7 +81,7 @@ impl Record for BlobRow {
 }
 
 /// The form of a message as it was left.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DraftText {
     /// Addresses as typed.
     pub to: String,
@@ -105,6 +105,12 @@ pub struct DraftText {
     pub reply_to: Option<MessageId>,
     /// Whether the answer goes to everybody.
     pub reply_all: bool,
+}
+
+impl std::fmt::Debug for DraftText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DraftText(…)")
+    }
 }
 
 impl DraftText {

@@ -255,23 +255,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::crypto::host::HostKey;
-    use crate::domain::portal::{DAY, Options};
+    use crate::domain::portal::{DAY, test_portal_with};
     use crate::domain::time::{Clock, TestClock};
-    use crate::store::Store;
-
-    fn portal(folder: &std::path::Path, clock: &Arc<TestClock>) -> Arc<Portal> {
-        let host = Arc::new(HostKey::generate());
-        let store = Store::open(folder, &host, 1 << 20).unwrap();
-        let options = Options {
-            public_url: "http://127.0.0.1".into(),
-            sends_mail: false,
-            loopback: true,
-            password_memory_kib: 256,
-            password_passes: 1,
-        };
-        Portal::open(store, host, clock.clone(), options).unwrap()
-    }
 
     fn due_rows(portal: &Portal) -> usize {
         portal.store.read(|tx| tx.range(DUE, &[], &[], Direction::Forward, 1000)).unwrap().len()
@@ -281,7 +266,7 @@ mod tests {
     fn what_is_damaged_spares_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::at(Timestamp(1_000 * DAY)));
-        let portal = portal(folder.path(), &clock);
+        let portal = test_portal_with(folder.path(), clock.clone());
         let soon = clock.now().plus(DAY);
         portal
             .store
@@ -304,7 +289,7 @@ mod tests {
     fn while_the_clock_is_not_believed_nothing_is_due_now() {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::at(Timestamp(1_000 * DAY)));
-        let portal = portal(folder.path(), &clock);
+        let portal = test_portal_with(folder.path(), clock.clone());
         portal.sweep().unwrap();
         portal
             .store

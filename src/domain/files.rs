@@ -241,7 +241,7 @@ impl Outgoing for Package {
 fn reader(store: &Store, info: &FileInfo) -> Result<ContentReader<Checked<std::fs::File>>, Error> {
     let inner = store.blobs().open(info.blob)?;
     let checked = Checked { inner, hasher: Some(Hasher::default()), expected: info.digest };
-    Ok(ContentReader::new(checked, &info.key())?)
+    Ok(ContentReader::new(checked, &info.key)?)
 }
 
 impl Portal {

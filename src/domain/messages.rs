@@ -108,7 +108,7 @@ impl Record for Holding {
 }
 
 /// What a sender wrote: only ever in memory or sealed.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Content {
     /// Subject.
     pub subject: String,
@@ -118,8 +118,14 @@ pub struct Content {
     pub files: Vec<FileInfo>,
 }
 
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Content(…)")
+    }
+}
+
 /// A file of a message or draft: name, type, size and key are sealed with the rest.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct FileInfo {
     /// Identifier.
     pub id: FileId,
@@ -134,15 +140,13 @@ pub struct FileInfo {
     /// SHA-256 of its sealed bytes.
     #[serde(with = "bytes")]
     pub digest: Digest,
-    /// The age file key of the blob.
-    #[serde(with = "bytes")]
-    pub(super) key: [u8; 16],
+    /// Opens the blob.
+    pub(super) key: ContentKey,
 }
 
-impl FileInfo {
-    /// Opens the blob.
-    pub(super) fn key(&self) -> ContentKey {
-        ContentKey::from_bytes(self.key)
+impl std::fmt::Debug for FileInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FileInfo({})", self.id)
     }
 }
 

@@ -197,3 +197,24 @@ impl Portal {
         self.practice().map(|_| ())
     }
 }
+
+/// A portal for tests, at this moment.
+#[cfg(test)]
+pub(super) fn test_portal(folder: &std::path::Path, now: Timestamp) -> Arc<Portal> {
+    test_portal_with(folder, Arc::new(super::time::TestClock::at(now)))
+}
+
+/// A portal for tests with a clock that they turn.
+#[cfg(test)]
+pub(super) fn test_portal_with(folder: &std::path::Path, clock: Arc<dyn Clock>) -> Arc<Portal> {
+    let host = Arc::new(HostKey::generate());
+    let store = Store::open(folder, &host, 1 << 20).unwrap();
+    let options = Options {
+        public_url: "http://127.0.0.1".into(),
+        sends_mail: false,
+        loopback: true,
+        password_memory_kib: 256,
+        password_passes: 1,
+    };
+    Portal::open(store, host, clock, options).unwrap()
+}

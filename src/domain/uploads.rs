@@ -261,7 +261,7 @@ impl Portal {
             bytes: lease.progress.offset,
             blob,
             digest,
-            key: *key.expose(),
+            key,
         };
         if let Err(error) = self.add_file(member, draft, &info) {
             self.store.blobs().remove(blob)?;

@@ -5,6 +5,7 @@
 //! between these steps is removed at the next start.
 
 use super::error::StoreError;
+use crate::crypto::random;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -31,13 +32,6 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub struct BlobId([u8; ID_BYTES]);
 
 impl BlobId {
-    /// A new id.
-    fn random() -> Result<Self, StoreError> {
-        let mut id = [0; ID_BYTES];
-        getrandom::fill(&mut id).map_err(|error| StoreError::io("asking for randomness")(io::Error::other(error)))?;
-        Ok(Self(id))
-    }
-
     /// The id in a row.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; ID_BYTES]) -> Self {
@@ -80,7 +74,7 @@ impl Blobs {
 
     /// Begins a new blob.
     pub fn create(&self) -> Result<BlobWriter, StoreError> {
-        let id = BlobId::random()?;
+        let id = BlobId(random());
         if let Some(young) = self.young.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             young.insert(id);
         }

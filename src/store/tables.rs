@@ -3,7 +3,7 @@
 //! Keys are bytes that we encode: fixed width, big-endian, ordered as they are read. Values are records
 //! ([`Record`](super::Record)) unless the line says otherwise. A *guarded* table carries a MAC under the host key on
 //! every row: somebody who can write to the database cannot make a row that is believed. A *plain* table holds what is
-//! worthless to forge or is sealed by itself.
+//! worthless to forge or is sealed by itself; a row that names a slot or a blob to be destroyed is neither.
 
 /// One table of the store. The constants below are the only ones there are.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ tables! {
 
     /// Copies. Key: mailbox id ‖ message id. Value: a record of the copy's slot and the content key's X25519 stanza.
     /// Sealed by: the holder's identity and the copy's slot.
-    HOLDINGS = "holdings", plain;
+    HOLDINGS = "holdings", guarded;
 
     /// Conversations. Key: mailbox id ‖ thread id ‖ sent (u64, ms) ‖ message id. Value: empty. Sealed by: nothing.
     THREAD_MESSAGES = "thread messages", plain;
@@ -101,11 +101,11 @@ tables! {
 
     /// Drafts. Key: mailbox id ‖ draft id. Value: [`Draft`](crate::domain::drafts::Draft). Sealed by: the writer's
     /// identity and the draft's slot.
-    DRAFTS = "drafts", plain;
+    DRAFTS = "drafts", guarded;
 
-    /// Files of drafts. Key: mailbox id ‖ draft id ‖ file id. Value: a record with name, type, size and key of the file. Sealed by:
-    /// the writer's identity and the draft's slot.
-    DRAFT_FILES = "draft files", plain;
+    /// Files of drafts. Key: mailbox id ‖ draft id ‖ file id. Value: a record with name, type, size and key of the file.
+    /// Sealed by: the writer's identity and the draft's slot.
+    DRAFT_FILES = "draft files", guarded;
 
     /// What is to be destroyed when. Key: moment (u64, ms) ‖ kind (u8) ‖ id. Value: a draft's mailbox id, else empty.
     /// Sealed by: nothing.

@@ -12,6 +12,7 @@ use poem::{IntoResponse, Response};
 use super::guard::Asker;
 use super::refusal::Refusal;
 use super::{Web, csrf};
+use crate::crypto::random;
 use crate::domain::Error;
 use crate::store::chain;
 
@@ -188,9 +189,7 @@ fn plain(said: &Words, reference: Option<&str>) -> String {
 
 /// Logs a fault of ours and gives it a number.
 fn logged(web: &Web, question: &Question, error: &poem::Error) -> String {
-    let mut number = [0; 4];
-    _ = getrandom::fill(&mut number);
-    let reference = data_encoding::HEXLOWER.encode(&number);
+    let reference = data_encoding::HEXLOWER.encode(&random::<4>());
     let cause = match error.downcast_ref() {
         Some(Error::Internal { cause }) => chain(cause.as_ref()),
         _ => error.to_string(),

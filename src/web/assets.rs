@@ -9,9 +9,9 @@ use poem::http::{HeaderValue, header};
 use poem::web::{Data, Path};
 use poem::{IntoResponse, Response, Result, handler};
 use rust_embed::RustEmbed;
-use sha2::{Digest, Sha256};
 
 use super::{Web, headers};
+use crate::crypto::secret::{Hasher, sha256};
 use crate::domain::Error;
 
 /// Templates, style, scripts.
@@ -45,13 +45,13 @@ impl Assets {
             .chain(pictures)
             .filter_map(|(bytes, path)| Some((path.to_string(), Asset { bytes, kind: kind(&path)? })))
             .collect();
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::default();
         for (path, file) in &files {
             hash.update(path.as_bytes());
-            hash.update([0]);
-            hash.update(Sha256::digest(&file.bytes));
+            hash.update(&[0]);
+            hash.update(&sha256(&[&file.bytes]));
         }
-        let version = data_encoding::HEXLOWER.encode(&hash.finalize()).chars().take(16).collect();
+        let version = data_encoding::HEXLOWER.encode(&hash.finish()).chars().take(16).collect();
         Self { files, version }
     }
 

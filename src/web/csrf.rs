@@ -1,38 +1,31 @@
 //! Proof that a change was asked for by one of our own pages, twice over: the browser's word for the origin, and a
 //! token that only our pages know.
 
-use hmac::{Hmac, Mac};
 use poem::http::{HeaderMap, Method, header};
 use poem::{Body, Request, RequestBody};
-use sha2::Sha256;
-use subtle::ConstantTimeEq;
 
 use super::body;
 use super::refusal::Refusal;
 use crate::config::PublicUrl;
+use crate::crypto::{Key32, MacKey, same};
 
 /// The request header that carries it for scripts.
 pub const HEADER: &str = "x-csrf-token";
 
 /// Makes and checks tokens. Its secret lives as long as the process.
-pub struct Csrf {
-    /// One block of the hash: HMAC takes it as it is.
-    secret: [u8; 64],
+pub struct Csrf(MacKey);
+
+impl Default for Csrf {
+    /// With a fresh secret.
+    fn default() -> Self {
+        Self(MacKey::new(Key32::generate()))
+    }
 }
 
 impl Csrf {
-    /// With a fresh secret.
-    pub fn new() -> Result<Self, getrandom::Error> {
-        let mut secret = [0; 64];
-        getrandom::fill(&mut secret)?;
-        Ok(Self { secret })
-    }
-
     /// The token of all forms of the browser that holds this cookie token.
     pub fn token(&self, cookie_token: &str) -> String {
-        let mut mac = Hmac::<Sha256>::new((&self.secret).into());
-        mac.update(cookie_token.as_bytes());
-        data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes())
+        data_encoding::HEXLOWER.encode(&self.0.mac(&[cookie_token.as_bytes()]))
     }
 }
 
@@ -85,7 +78,7 @@ pub async fn check_token(req: &Request, body: &mut RequestBody, tokens: &[&str],
 
 /// In constant time.
 pub fn matching(given: &str, tokens: &[&str]) -> Result<(), Refusal> {
-    let found = tokens.iter().any(|token| bool::from(token.as_bytes().ct_eq(given.as_bytes())));
+    let found = tokens.iter().any(|token| same(token.as_bytes(), given.as_bytes()));
     if found { Ok(()) } else { Err(Refusal::Forged) }
 }
 
@@ -146,7 +139,7 @@ mod tests {
 
     #[test]
     fn tokens_belong_to_one_cookie_and_one_process() {
-        let (one, other) = (Csrf::new().unwrap(), Csrf::new().unwrap());
+        let (one, other) = (Csrf::default(), Csrf::default());
         assert_eq!(one.token("a"), one.token("a"));
         assert_ne!(one.token("a"), one.token("b"));
         assert_ne!(one.token("a"), other.token("a"));

@@ -19,6 +19,7 @@ use super::page::{self, Flash, FlashKind, value};
 use super::refusal::Refusal;
 use super::when::Calendar;
 use super::{Web, csrf, internal};
+use crate::crypto::random;
 use crate::domain::Error;
 use crate::domain::sessions::{self, Me, Member};
 
@@ -351,7 +352,7 @@ impl<'a> FromRequest<'a> for Anyone {
         csrf::check_token(req, body, &tokens, body::STRANGER_FORM_BYTES_MAX).await?;
         let (visit, cookie) = match visit {
             Some(visit) => (visit, None),
-            None => new_visit(&web)?,
+            None => new_visit(&web),
         };
         let csrf = signed.or(known).unwrap_or_else(|| web.csrf.token(&visit));
         let client = client_of(&web, req)?;
@@ -364,10 +365,8 @@ fn agent_of(req: &Request) -> String {
 }
 
 /// A fresh visit token and the header that keeps it.
-fn new_visit(web: &Web) -> Result<(String, Option<HeaderValue>)> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(internal)?;
-    let visit = data_encoding::BASE64URL_NOPAD.encode(&bytes);
+fn new_visit(web: &Web) -> (String, Option<HeaderValue>) {
+    let visit = data_encoding::BASE64URL_NOPAD.encode(&random::<32>());
     let cookie = web.cookies.set(Cookie::Visit, &visit, None);
-    Ok((visit, cookie))
+    (visit, cookie)
 }

@@ -89,7 +89,6 @@ impl Web {
         let assets = Arc::new(assets::Assets::collect());
         let words = Arc::new(Words::collect().map_err(internal)?);
         let pages = page::Pages::new(Arc::clone(&assets), &words).map_err(internal)?;
-        let csrf = csrf::Csrf::new().map_err(internal)?;
         let cookies = cookies::Cookies::new(config.public_url.is_https());
         let limits = limits::Limits::new(&clock);
         Ok(Self {
@@ -101,7 +100,7 @@ impl Web {
             pages,
             assets,
             limits,
-            csrf,
+            csrf: csrf::Csrf::default(),
             cookies,
             flashes: page::Flashes::default(),
         })

@@ -6,11 +6,11 @@ use minijinja::context;
 use poem::web::Data;
 use poem::{IntoResponse, Request, Response, Result, handler};
 use secrecy::ExposeSecret;
-use subtle::ConstantTimeEq;
 
 use super::Web;
 use super::client::Client;
 use super::guard::Anyone;
+use crate::crypto::same;
 use crate::domain::Error;
 use crate::domain::invites::TERMS_VERSION;
 
@@ -48,7 +48,7 @@ pub fn metrics(req: &Request, Data(web): Data<&Arc<Web>>) -> Result<Response> {
 fn has_token(req: &Request, web: &Web) -> bool {
     let given = req.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     match (given, &web.config.metrics_token) {
-        (Some(given), Some(token)) => given.as_bytes().ct_eq(token.expose_secret().as_bytes()).into(),
+        (Some(given), Some(token)) => same(given.as_bytes(), token.expose_secret().as_bytes()),
         _ => false,
     }
 }
