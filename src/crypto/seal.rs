@@ -48,6 +48,11 @@ impl std::fmt::Debug for ContentKey {
 }
 
 impl ContentKey {
+    /// The key with these bytes.
+    pub fn from_bytes(bytes: [u8; FILE_KEY_BYTES]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
     fn of(key: &FileKey) -> Self {
         Self(Zeroizing::new(*key.expose_secret()))
     }
