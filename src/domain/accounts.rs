@@ -322,11 +322,11 @@ impl NewKeys {
         })
     }
 
-    /// Gives the account these keys; its old slot, if any, is overwritten, so the old password opens nothing.
+    /// Gives the account these keys; its old slot, if any, is overwritten behind them, so the old password opens nothing.
     pub(super) fn give(self, tx: &mut WriteTx<'_>, account: &mut Account) -> Result<(), Error> {
         let slot = tx.new_slot(&self.slot)?;
         if let Some(old) = &account.credentials {
-            tx.erase_slot(old.slot)?;
+            tx.retire_slot(old.slot)?;
         }
         account.credentials = Some(Credentials {
             stretch: self.stretch,

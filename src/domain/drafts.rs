@@ -222,10 +222,11 @@ pub(super) fn rekey(
     Ok(())
 }
 
-/// Forgets a draft: overwrites its slot and removes its rows. Its files' blobs go too, unless a message took them.
+/// Forgets a draft: overwrites its slot and removes its rows. Its files' blobs go too, unless a message took them; then
+/// the slot is overwritten only once the message is there.
 pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: MessageId, keep_blobs: bool) -> Result<(), Error> {
     let Some(draft) = tx.record::<Draft>(&draft_key(mailbox, id))? else { return Ok(()) };
-    tx.erase_slot(draft.slot)?;
+    if keep_blobs { tx.retire_slot(draft.slot) } else { tx.erase_slot(draft.slot) }?;
     tx.delete_record::<Draft>(&draft_key(mailbox, id));
     for (row, file) in tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, usize::MAX)? {
         tx.delete_record::<DraftFile>(&row);

@@ -260,7 +260,7 @@ impl Portal {
             let pending = mailbox.pending.take().ok_or(Error::Conflict)?;
             let old = open_pending(&slots, &wrapping, account.id, &pending)?;
             messages::rekey(tx, slots.slots(), account.mailbox, &old, &keys.public)?;
-            tx.erase_slot(pending.slot)?;
+            tx.retire_slot(pending.slot)?;
             mailbox.public = keys.public.clone();
             tx.put_record(account.mailbox.bytes(), &mailbox)?;
             keys.give(tx, &mut account)?;

@@ -6,7 +6,8 @@
 //! 1. every operation runs; those that fail are left out, the others go into one redb transaction;
 //! 2. slots to be erased are overwritten, and one sync makes all slots durable, the new and the erased;
 //! 3. redb commits, durably;
-//! 4. erased slots are free for reuse, forgotten blobs are unlinked;
+//! 4. retired slots are overwritten, with one more sync; erased and retired slots are free for reuse, forgotten blobs
+//!    are unlinked;
 //! 5. everybody gets an answer.
 //!
 //! If the commit fails, new slots are erased and nobody is told of a success. Whether a commit that reported an error
@@ -229,9 +230,19 @@ impl Writer {
     }
 }
 
-/// After the commit: erased slots may be used again, forgotten blobs go.
+/// After the commit: retired slots are overwritten, they and the erased ones may be used again, forgotten blobs go.
 fn settle(slots: &SlotFile, blobs: &Blobs, staged: &Staged) {
-    for slot in &staged.erased {
+    for slot in &staged.retired {
+        if let Err(error) = slots.clear(slot.index) {
+            // What replaced it is committed: there is no way back, and nobody may be told that the old key is gone.
+            tracing::error!(%error, "a slot could not be overwritten; the process ends, the next start does it");
+            std::process::abort();
+        }
+    }
+    if !staged.retired.is_empty() {
+        slots.sync();
+    }
+    for slot in staged.erased.iter().chain(&staged.retired) {
         slots.release(slot.index);
     }
     for blob in &staged.forgotten {

@@ -28,6 +28,8 @@ pub(super) struct Staged {
     pub made: Vec<SlotRef>,
     /// Slots to overwrite before the commit, free for reuse after it.
     pub erased: Vec<SlotRef>,
+    /// Slots to overwrite after the commit.
+    pub retired: Vec<SlotRef>,
     /// Blobs to unlink after the commit.
     pub forgotten: Vec<BlobId>,
 }
@@ -36,6 +38,7 @@ impl Staged {
     fn absorb(&mut self, other: &mut Self) {
         self.made.append(&mut other.made);
         self.erased.append(&mut other.erased);
+        self.retired.append(&mut other.retired);
         self.forgotten.append(&mut other.forgotten);
     }
 }
@@ -108,9 +111,28 @@ impl<'t> WriteTx<'t> {
         Ok(slot)
     }
 
-    /// Has a slot overwritten before the commit, which ends whatever was sealed under it. Nothing happens if the slot
-    /// belongs to somebody else by now: a sweep that is replayed cannot destroy a newer message.
+    /// Has a slot overwritten before the commit, which ends whatever was sealed under it, also if the commit fails.
+    /// Nothing happens if the slot belongs to somebody else by now: a sweep that is replayed cannot destroy a newer
+    /// message.
     pub fn erase_slot(&mut self, slot: SlotRef) -> Result<(), StoreError> {
+        if self.forget_slot(slot)? {
+            self.staged.erased.push(slot);
+        }
+        Ok(())
+    }
+
+    /// Has a slot overwritten after the commit: for what lives on, sealed anew by the same operation. If the commit
+    /// fails the slot keeps what it holds, and nothing is lost; if the program dies behind the commit, the next start
+    /// finds no row for the slot and overwrites it.
+    pub fn retire_slot(&mut self, slot: SlotRef) -> Result<(), StoreError> {
+        if self.forget_slot(slot)? {
+            self.staged.retired.push(slot);
+        }
+        Ok(())
+    }
+
+    /// Deletes a slot's row; false if it is another's by now.
+    fn forget_slot(&mut self, slot: SlotRef) -> Result<bool, StoreError> {
         let key = slot.index.to_be_bytes();
         let mut is_ours = false;
         self.view(SLOTS, &key, &mut |tag| {
@@ -119,9 +141,8 @@ impl<'t> WriteTx<'t> {
         })?;
         if is_ours {
             self.delete(SLOTS, &key);
-            self.staged.erased.push(slot);
         }
-        Ok(())
+        Ok(is_ours)
     }
 
     /// Deletes a blob's row and has its file unlinked after the commit.

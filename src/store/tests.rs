@@ -281,6 +281,28 @@ fn a_slot_is_overwritten_whatever_stands_in_it() {
 }
 
 #[test]
+fn a_retired_slot_is_overwritten_behind_the_commit_and_kept_without_it() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let old = new_slot(&store);
+    let replace = move |tx: &mut WriteTx<'_>| {
+        tx.retire_slot(old)?;
+        tx.new_slot(&SlotKey::generate())
+    };
+    store.inner.shared.engine.fault.set(true);
+    assert!(matches!(store.write(replace), Err(StoreError::Full)));
+    store.inner.shared.engine.fault.set(false);
+    put(&store, b"again", b"").unwrap();
+    assert!(!is_destroyed(&store, old), "what it sealed was not sealed anew");
+    assert!(get(&store, SLOTS, &old.index.to_be_bytes()).is_some());
+
+    let new = store.write(replace).unwrap();
+    assert!(is_destroyed(&store, old) && !is_destroyed(&store, new));
+    assert_eq!(get(&store, SLOTS, &old.index.to_be_bytes()), None);
+    assert_eq!(new_slot(&store).index, old.index, "the slot is used again");
+}
+
+#[test]
 fn slots_and_blobs_that_no_row_names_go_at_the_start() {
     let bench = Bench::new();
     let store = bench.open();

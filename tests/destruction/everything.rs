@@ -8,7 +8,7 @@ use sealpost::crypto::kit::Kit;
 
 use crate::marks::{PREFIX, forms, found_in, mark};
 use crate::office::{Letter, Office, PEOPLE, Scrap, WAITING};
-use crate::opener::{DraftId, Keys, Loot, Opened};
+use crate::opener::{DraftId, Keys, Loot, Opened, Slots};
 use crate::place::{Place, copy, files_under};
 use crate::world::{DAY, PASSWORD, World};
 
@@ -131,7 +131,7 @@ impl Story {
     }
 
     fn all_keys(&self) -> Keys<'_> {
-        Keys { host: Some(&self.host), passwords: &[PASSWORD, NEW_PASSWORD], kit: Some(&self.kit) }
+        Keys { host: &self.host, passwords: &[PASSWORD, NEW_PASSWORD], kit: Some(&self.kit) }
     }
 
     /// The identifiers of everything that was ever a draft, letters included: each began as one.
@@ -191,8 +191,9 @@ fn what_was_destroyed_opens_with_nothing_and_everything_else_opens() {
     let story = live();
     nothing_stands_in_the_clear(&story);
     let loot = story.take_everything();
-    with_everything_only_the_living_open(&story, &loot);
-    without_passwords_only_what_waits_opens(&story, &loot);
+    let slots = loot.slots(&story.host);
+    with_everything_only_the_living_open(&story, &loot, &slots);
+    without_passwords_only_what_waits_opens(&story, &loot, &slots);
     the_slots_alone_stand_in_the_way(&story, loot);
     an_old_copy_with_its_epoch_key_is_whole(&story);
 }
@@ -212,11 +213,11 @@ fn nothing_stands_in_the_clear(story: &Story) {
     assert!(found_in(&story.place.raw()).len() >= forms(PREFIX).len(), "the search sees what was deleted");
 }
 
-fn with_everything_only_the_living_open(story: &Story, loot: &Loot) {
+fn with_everything_only_the_living_open(story: &Story, loot: &Loot, slots: &Slots) {
     assert_eq!(loot.epochs(&story.host).len(), 1, "every older epoch key is gone from the disk");
     let all = story.all_copies();
     assert!(loot.holdings() >= all.len(), "the rows of what was destroyed are still found");
-    let opened = loot.open(&story.all_keys(), &story.drafts(loot));
+    let opened = loot.open(&story.all_keys(), slots, &story.drafts(loot));
     let found = story.copies(loot, &opened);
     let revived: Vec<_> = found.intersection(&story.destroyed).collect();
     assert!(revived.is_empty(), "destroyed, and opened again: {revived:?}");
@@ -244,20 +245,20 @@ fn with_everything_only_the_living_open(story: &Story, loot: &Loot) {
 }
 
 /// A thief of disk and host key gets messages that wait for somebody who has not registered; another key gets nothing.
-fn without_passwords_only_what_waits_opens(story: &Story, loot: &Loot) {
+fn without_passwords_only_what_waits_opens(story: &Story, loot: &Loot, slots: &Slots) {
     let keys = Keys { passwords: &[], kit: None, ..story.all_keys() };
-    let opened = loot.open(&keys, &story.drafts(loot));
+    let opened = loot.open(&keys, slots, &story.drafts(loot));
     assert_eq!(story.copies(loot, &opened), BTreeSet::from([(99, WAITING)]));
     assert_eq!(reached_by(&opened, "host key"), names(&[WAITING]));
     let other = HostKey::generate();
-    let opened = loot.open(&Keys { host: Some(&other), ..story.all_keys() }, &story.drafts(loot));
+    let opened = loot.open(&Keys { host: &other, ..story.all_keys() }, &loot.slots(&other), &story.drafts(loot));
     assert!(opened.copies.is_empty() && opened.identities.is_empty() && opened.drafts.is_empty());
 }
 
 /// With the bytes that the slots held, everything would open: it is their overwriting that destroyed, nothing else.
 fn the_slots_alone_stand_in_the_way(story: &Story, mut loot: Loot) {
     loot.take(&std::fs::read(story.aside.path().join("slots")).unwrap());
-    let opened = loot.open(&story.all_keys(), &story.drafts(&loot));
+    let opened = loot.open(&story.all_keys(), &loot.slots(&story.host), &story.drafts(&loot));
     assert_eq!(story.copies(&loot, &opened), story.all_copies());
     let all: BTreeSet<usize> = story.scraps.iter().map(|scrap| scrap.number).collect();
     assert_eq!(story.scraps(&opened), (all.clone(), all));
@@ -269,7 +270,7 @@ fn the_slots_alone_stand_in_the_way(story: &Story, mut loot: Loot) {
 fn an_old_copy_with_its_epoch_key_is_whole(story: &Story) {
     let mut loot = Loot::default();
     loot.take_folder(&story.aside.path().join("old copy"), "");
-    let opened = loot.open(&story.all_keys(), &story.drafts(&loot));
+    let opened = loot.open(&story.all_keys(), &loot.slots(&story.host), &story.drafts(&loot));
     assert_eq!(story.copies(&loot, &opened), story.all_copies());
     assert_eq!(reached_by(&opened, PASSWORD), names(&PEOPLE));
 }

@@ -179,15 +179,20 @@ impl Client {
 
     /// Any request with its whole body; a header given here takes the place of one sent by itself.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        self.try_send(method, path, headers, body).unwrap_or_else(|e| panic!("no answer to {method} {path}: {e}"))
+    }
+
+    /// The same for a server that may be gone, or go before it has answered.
+    pub fn try_send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
         let length = body.len().to_string();
         let measured = [("Content-Length", length.as_str())];
         let bodied = !body.is_empty() || matches!(method, "POST" | "PUT" | "PATCH");
         let given = headers.iter().any(|(n, _)| n.eq_ignore_ascii_case("content-length"));
         let all = [headers, if bodied && !given { &measured } else { &[] }].concat();
-        let mut open = self.open(method, path, &all);
+        let mut open = self.try_open(method, path, &all)?;
         // A server may refuse before it has read everything: its answer is still to be read.
         let _ = open.write(body);
-        open.finish()
+        open.try_finish()
     }
 
     /// A body of `length` bytes read from `source` while it is sent, for what is too large to hold.
@@ -225,6 +230,10 @@ impl Client {
     /// Sends only the head of a request. The body follows by [`Open::write`]; dropping the result instead of calling
     /// [`Open::finish`] cuts the connection.
     pub fn open(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> Open<'_> {
+        self.try_open(method, path, headers).expect("the server accepts")
+    }
+
+    fn try_open(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> io::Result<Open<'_>> {
         let path = path.strip_prefix(&self.origin).filter(|rest| rest.starts_with('/')).unwrap_or(path).to_owned();
         let own = self.own_headers(method);
         let kept = own.iter().filter(|(name, _)| headers.iter().all(|(n, _)| !n.eq_ignore_ascii_case(name)));
@@ -233,15 +242,15 @@ impl Client {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        let mut stream = connect(self.address);
-        stream.write_all(head.as_bytes()).expect("the head of a request");
+        let mut stream = connect(self.address)?;
+        stream.write_all(head.as_bytes())?;
         let chunked = headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("transfer-encoding") && v.contains("chunked"));
-        Open { client: self, stream, method: method.to_owned(), path, chunked }
+        Ok(Open { client: self, stream, method: method.to_owned(), path, chunked })
     }
 
     /// Bytes as they are on a fresh connection, and whatever comes back until the server closes it.
     pub fn raw(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut stream = connect(self.address);
+        let mut stream = connect(self.address).expect("the server accepts");
         let _ = stream.write_all(bytes);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -306,20 +315,19 @@ impl Open<'_> {
 
     /// Says that the body ends here, and reads the answer.
     #[track_caller]
-    pub fn finish(mut self) -> Reply {
+    pub fn finish(self) -> Reply {
+        let asked = format!("{} {}", self.method, self.path);
+        self.try_finish().unwrap_or_else(|e| panic!("no answer to {asked}: {e}"))
+    }
+
+    /// The same for a server that is expected to cut the connection: the answer may be missing.
+    pub fn try_finish(mut self) -> io::Result<Reply> {
         if self.chunked {
             let _ = self.stream.write_all(b"0\r\n\r\n");
         }
-        let reply = read_reply(&self.stream, &self.method).unwrap_or_else(|e| {
-            panic!("no answer to {} {}: {e}", self.method, self.path);
-        });
+        let reply = read_reply(&self.stream, &self.method)?;
         self.client.remember(&self.path, &reply);
-        reply
-    }
-
-    /// Reads the answer, which may be missing; for a server that is expected to cut the connection.
-    pub fn try_finish(self) -> io::Result<Reply> {
-        read_reply(&self.stream, &self.method)
+        Ok(reply)
     }
 
     /// Says that nothing more will come, with the body unfinished, and waits until the server has let go: what it
@@ -330,12 +338,12 @@ impl Open<'_> {
     }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server accepts");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.set_nodelay(true).expect("no delay");
-    stream
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Reads one final answer; interim ones (1xx) are passed over.

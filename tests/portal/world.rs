@@ -130,48 +130,18 @@ impl World {
     /// The same, with the AGE-SECRET-KEY line and the words of the recovery kit.
     pub fn set_up_with_kit(&self) -> (Client, String, Vec<String>) {
         let mut admin = self.client();
-        admin.visit(self.setup_link.as_ref().unwrap()).expect(200);
-        let token = admin.hidden("token").unwrap();
-        let fields = [
-            ("token", token.as_str()),
-            ("practice_name", "Riverside Dental"),
-            ("name", "Dr Ann Rivers"),
-            ("email", ADMIN),
-            ("password", PASSWORD),
-            ("expires", "30"),
-        ];
-        let reply = admin.post("/setup", &fields).expect(303);
-        assert_eq!(reply.location().as_deref(), Some("/setup/kit"));
-        let kit = admin.get("/setup/kit").expect(200).text();
-        let list = between(&kit, "<ol class=\"kit-words\">", "</ol>");
-        let words: Vec<String> = list.split("<li>").skip(1).map(|item| between(item, "", "</li>").to_owned()).collect();
-        let at = kit.find("AGE-SECRET-KEY-1").unwrap();
-        let identity = kit[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-        let asked = admin.get("/setup/kit/confirm").expect(200).text();
-        let fields: Vec<(String, String)> = (1..=words.len())
-            .filter(|n| asked.contains(&format!("name=\"word_{n}\"")))
-            .map(|n| (format!("word_{n}"), words[n - 1].clone()))
-            .collect();
-        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, word)| (name.as_str(), word.as_str())).collect();
-        assert_eq!(admin.post("/setup/kit", &fields).expect(303).location().as_deref(), Some("/inbox"));
-        admin.visit("/inbox").expect(200);
+        let (identity, words) = set_up(&mut admin, self.setup_link.as_ref().unwrap());
         (admin, identity, words)
     }
 
     /// Signs somebody in who has registered.
     pub fn sign_in(&self, client: &mut Client, address: &str) {
-        client.visit("/sign-in").expect(200);
-        client.post("/sign-in", &[("email", address), ("password", PASSWORD)]).expect(303);
-        client.visit("/inbox").expect(200);
+        sign_in(client, address);
     }
 
     /// The link in the newest letter to this address on the outbox page.
     pub fn link_to(&self, admin: &mut Client, address: &str) -> String {
-        let page = unescape(&admin.get("/outbox").expect(200).text());
-        let letter = page.split("<li class=\"panel\">").find(|letter| letter.contains(address));
-        let letter = letter.unwrap_or_else(|| panic!("no letter to {address}"));
-        let link = between(letter, "<a href=\"", "\"").to_owned();
-        link.strip_prefix(&format!("http://{}", self.address)).unwrap_or(&link).to_owned()
+        link_to(admin, address)
     }
 
     /// Registers somebody by the link in their letter and the code that `inviter` reads out; they are signed in.
@@ -183,16 +153,7 @@ impl World {
     /// The same by a link from elsewhere.
     pub fn register_by(&self, inviter: &mut Client, link: &str, address: &str, first: &str, last: &str) -> Client {
         let mut client = self.client();
-        client.visit(link).expect(200);
-        let fields = [("first_name", first), ("last_name", last), ("office_phone", ""), ("cell_phone", "+1 555 0100")];
-        client.post("/register/details", &fields).expect(303);
-        let code = code_for(inviter, address);
-        client.visit("/register/code").expect(200);
-        let reply = client.post("/register/code", &[("code", &code)]).expect(303);
-        assert_eq!(reply.location().as_deref(), Some("/register/account"));
-        client.visit("/register/account").expect(200);
-        client.post("/register/account", &[("terms", "1"), ("password", PASSWORD)]).expect(303);
-        client.visit("/inbox").expect(200);
+        register(&mut client, inviter, link, address, (first, last));
         client
     }
 }
@@ -201,6 +162,66 @@ impl Drop for World {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Sets a practice up by its link; the AGE-SECRET-KEY line and the words of its recovery kit, which is confirmed.
+pub fn set_up(admin: &mut Client, link: &str) -> (String, Vec<String>) {
+    admin.visit(link).expect(200);
+    let token = admin.hidden("token").unwrap();
+    let fields = [
+        ("token", token.as_str()),
+        ("practice_name", "Riverside Dental"),
+        ("name", "Dr Ann Rivers"),
+        ("email", ADMIN),
+        ("password", PASSWORD),
+        ("expires", "30"),
+    ];
+    let reply = admin.post("/setup", &fields).expect(303);
+    assert_eq!(reply.location().as_deref(), Some("/setup/kit"));
+    let kit = admin.get("/setup/kit").expect(200).text();
+    let list = between(&kit, "<ol class=\"kit-words\">", "</ol>");
+    let words: Vec<String> = list.split("<li>").skip(1).map(|item| between(item, "", "</li>").to_owned()).collect();
+    let at = kit.find("AGE-SECRET-KEY-1").unwrap();
+    let identity = kit[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    let asked = admin.get("/setup/kit/confirm").expect(200).text();
+    let fields: Vec<(String, String)> = (1..=words.len())
+        .filter(|n| asked.contains(&format!("name=\"word_{n}\"")))
+        .map(|n| (format!("word_{n}"), words[n - 1].clone()))
+        .collect();
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, word)| (name.as_str(), word.as_str())).collect();
+    assert_eq!(admin.post("/setup/kit", &fields).expect(303).location().as_deref(), Some("/inbox"));
+    admin.visit("/inbox").expect(200);
+    (identity, words)
+}
+
+/// Signs somebody in who has registered.
+pub fn sign_in(client: &mut Client, address: &str) {
+    client.visit("/sign-in").expect(200);
+    client.post("/sign-in", &[("email", address), ("password", PASSWORD)]).expect(303);
+    client.visit("/inbox").expect(200);
+}
+
+/// The link in the newest letter to this address on the outbox page.
+pub fn link_to(admin: &mut Client, address: &str) -> String {
+    let page = unescape(&admin.get("/outbox").expect(200).text());
+    let letter = page.split("<li class=\"panel\">").find(|letter| letter.contains(address));
+    let letter = letter.unwrap_or_else(|| panic!("no letter to {address}"));
+    let link = between(letter, "<a href=\"", "\"").to_owned();
+    link.strip_prefix(&admin.origin).unwrap_or(&link).to_owned()
+}
+
+/// Registers somebody by a link and the code that `inviter` reads out; they are signed in.
+pub fn register(client: &mut Client, inviter: &mut Client, link: &str, address: &str, (first, last): (&str, &str)) {
+    client.visit(link).expect(200);
+    let fields = [("first_name", first), ("last_name", last), ("office_phone", ""), ("cell_phone", "+1 555 0100")];
+    client.post("/register/details", &fields).expect(303);
+    let code = code_for(inviter, address);
+    client.visit("/register/code").expect(200);
+    let reply = client.post("/register/code", &[("code", &code)]).expect(303);
+    assert_eq!(reply.location().as_deref(), Some("/register/account"));
+    client.visit("/register/account").expect(200);
+    client.post("/register/account", &[("terms", "1"), ("password", PASSWORD)]).expect(303);
+    client.visit("/inbox").expect(200);
 }
 
 /// The code to be read out to this address, from the people page.
