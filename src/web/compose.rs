@@ -258,7 +258,9 @@ pub async fn submit(writer: Writer) -> Result<Response> {
 async fn take_file(signed: &Signed, draft: Result<MessageId, Error>, mut part: Part) -> Result<Result<(), Error>> {
     let name = part.file_name().unwrap_or_default();
     let chunk = part.chunk().await?;
-    if part.name() != FILES_FIELD || (name.is_empty() && chunk.is_none()) {
+    // A browser sends a part without name and bytes for a field in which no file was chosen.
+    let is_nothing = name.is_empty() && chunk.as_ref().is_none_or(|bytes| bytes.is_empty());
+    if part.name() != FILES_FIELD || is_nothing {
         while part.chunk().await?.is_some() {}
         return Ok(Ok(()));
     }

@@ -38,6 +38,20 @@ macro_rules! journeys {
 journeys! {
     /// The set-up link, the recovery kit and three of its words, the empty rooms.
     first_start,
+    /// Inviting by writing, the notice, registration, reading, downloading, replying.
+    message,
+    /// Another date, recall, a deleted copy, the date that comes.
+    destruction,
+    /// Saved by itself, found again, two tabs.
+    drafts,
+    /// Uploads over a connection that breaks.
+    connection,
+    /// Signing in and out, the lock, idleness.
+    sessions,
+    /// Without scripts.
+    plain,
+    /// With keys alone, and at twice the size.
+    keyboard,
 }
 
 /// The installation that a journey sees, and what it has asked for so far.
@@ -68,6 +82,11 @@ impl Stage {
                 send(admin, &email, "Welcome", "We can write to each other here.");
                 self.world.register(admin, &email, &first, &last);
                 json!({ "email": email, "password": PASSWORD })
+            }
+            "send" => {
+                let (to, subject, body) = (text("to"), text("subject"), text("body"));
+                send(self.admin(), &to, &subject, &body);
+                json!({})
             }
             "link" => {
                 let (world, email) = (&self.world, text("email"));

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import axe from "axe-core";
 import { chromium } from "playwright-core";
+import { lay } from "./wire.mjs";
 
 const SCREENS = {
   desk: { viewport: { width: 1440, height: 900 } },
@@ -26,11 +27,12 @@ export class Stage {
   #answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   #people = [];
 
-  static async open(screen, args = []) {
+  static async open(screen, needsCable) {
     const stage = new Stage();
+    if (needsCable) stage.cable = await lay(origin);
     stage.screen = screen;
     stage.isPhone = screen === "phone";
-    stage.browser = await chromium.launch({ executablePath: CHROMIUM.find((path) => path && existsSync(path)), args: [...QUIET, ...args] });
+    stage.browser = await chromium.launch({ executablePath: CHROMIUM.find((path) => path && existsSync(path)), args: [...QUIET, ...(stage.cable?.args ?? [])] });
     stage.folder = await mkdtemp(join(tmpdir(), "sealpost-browser-"));
     return stage;
   }
@@ -55,7 +57,7 @@ export class Stage {
       ...options,
     });
     context.setDefaultTimeout(PATIENCE_MS);
-    const person = new Person(this, name, context);
+    const person = new Person(this, name, context, options.javaScriptEnabled === false);
     this.#people.push(person);
     await person.tab();
     return person;
@@ -84,6 +86,7 @@ export class Stage {
 
   async close() {
     await this.browser.close();
+    this.cable?.end();
     await rm(this.folder, { recursive: true, force: true });
     process.stdin.destroy();
   }
@@ -94,8 +97,8 @@ export class Person {
   faults = [];
   #expected = new Set();
 
-  constructor(stage, name, context) {
-    Object.assign(this, { stage, name, context, page: null });
+  constructor(stage, name, context, isPlain) {
+    Object.assign(this, { stage, name, context, isPlain, page: null });
     context.on("request", (request) => {
       const { protocol, origin: asked } = new URL(request.url());
       if (protocol.startsWith("http") && asked !== origin) this.faults.push(`a request to ${asked}`);
@@ -142,7 +145,7 @@ export class Person {
 
   /** What every page must be, whatever it shows. */
   async look(what) {
-    const { page } = this;
+    const page = this.isPlain ? await this.#copy() : this.page;
     assert.equal(await sideways(page), 0, `${what} has to be scrolled sideways`);
     if (await page.evaluate("typeof axe") !== "object") await page.evaluate(`${axe.source};0`);
     for (const colorScheme of ["light", "dark"]) {
@@ -154,6 +157,18 @@ export class Person {
       assert.deepEqual(found, [], `${what}, ${colorScheme}`);
     }
     await page.emulateMedia({ colorScheme: "light" });
+    if (this.isPlain) await page.context().close();
+  }
+
+  /** The same page where axe can run: with scripts, but without ours. */
+  async #copy() {
+    const [url, body] = [this.page.url(), await this.page.content()];
+    const context = await this.stage.browser.newContext({ ...SCREENS[this.stage.screen], reducedMotion: "reduce" });
+    await context.route("**/*.js", (route) => route.fulfill({ contentType: "text/javascript", body: "" }));
+    await context.route(url, (route) => route.fulfill({ contentType: "text/html; charset=utf-8", body }));
+    const copy = await context.newPage();
+    await copy.goto(url);
+    return copy;
   }
 }
 

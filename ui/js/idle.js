@@ -1,7 +1,7 @@
 // <seal-idle>: warns a minute before the idle sign-out, saves what is being written, and leaves.
 // A person who is active in another tab is active here too.
 
-import { isSignedOut } from "./server.js";
+import { isSignedOut, post } from "./server.js";
 import { fill } from "./words.js";
 
 const WARNING_MS = 60_000;
@@ -83,6 +83,8 @@ customElements.define("seal-idle", class extends HTMLElement {
       this.#seen = Date.now();
       return;
     }
+    // Saving was a sign of life to the server: it has to be told that nobody is here.
+    await post("/sign-out", {}).catch(() => {});
     location.assign("/sign-in?idle=1");
   }
 });

@@ -9,7 +9,8 @@ addEventListener("keydown", (event) => {
   open.querySelector("summary").focus();
 });
 
-addEventListener("pointerdown", (event) => {
+// On click, not on press: a panel in the flow that closes in between would pull what is pressed from under the finger.
+addEventListener("click", (event) => {
   for (const open of document.querySelectorAll(PANELS)) {
     if (!open.contains(event.target)) open.open = false;
   }
