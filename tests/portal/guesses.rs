@@ -17,6 +17,20 @@ fn stranger(world: &World) -> Client {
     client
 }
 
+/// Somebody invited who has come to the code, and that code.
+fn invited(world: &World) -> (Client, String) {
+    let mut ann = world.set_up();
+    send(&mut ann, "lee@hillside.example", "Tooth 14", "Please look.");
+    let link = world.link_to(&mut ann, "lee@hillside.example");
+    let mut lee = world.client();
+    lee.visit(&link).expect(200);
+    let fields = [("first_name", "Lee"), ("last_name", "Hill"), ("office_phone", ""), ("cell_phone", "")];
+    lee.post("/register/details", &fields).expect(303);
+    let code = code_for(&mut ann, "lee@hillside.example");
+    lee.visit("/register/code").expect(200);
+    (lee, code)
+}
+
 #[test]
 fn a_locked_account_says_nothing_about_a_password() {
     let world = World::start();
@@ -35,15 +49,7 @@ fn a_locked_account_says_nothing_about_a_password() {
 #[test]
 fn many_at_once_guess_no_more_than_five_times() {
     let world = World::start();
-    let mut ann = world.set_up();
-    send(&mut ann, "lee@hillside.example", "Tooth 14", "Please look.");
-    let link = world.link_to(&mut ann, "lee@hillside.example");
-    let mut lee = world.client();
-    lee.visit(&link).expect(200);
-    let fields = [("first_name", "Lee"), ("last_name", "Hill"), ("office_phone", ""), ("cell_phone", "")];
-    lee.post("/register/details", &fields).expect(303);
-    let code = code_for(&mut ann, "lee@hillside.example");
-    lee.visit("/register/code").expect(200);
+    let (mut lee, code) = invited(&world);
     let wrong = if code == "000000" { "000001" } else { "000000" };
     std::thread::scope(|scope| {
         for _ in 0..9 {
@@ -58,15 +64,7 @@ fn many_at_once_guess_no_more_than_five_times() {
 #[test]
 fn two_who_register_by_one_link_at_once_become_one() {
     let world = World::start();
-    let mut ann = world.set_up();
-    send(&mut ann, "lee@hillside.example", "Tooth 14", "Please look.");
-    let link = world.link_to(&mut ann, "lee@hillside.example");
-    let mut lee = world.client();
-    lee.visit(&link).expect(200);
-    let fields = [("first_name", "Lee"), ("last_name", "Hill"), ("office_phone", ""), ("cell_phone", "")];
-    lee.post("/register/details", &fields).expect(303);
-    let code = code_for(&mut ann, "lee@hillside.example");
-    lee.visit("/register/code").expect(200);
+    let (mut lee, code) = invited(&world);
     lee.post("/register/code", &[("code", &code)]).expect(303);
     lee.visit("/register/account").expect(200);
     let ways = std::thread::scope(|scope| {
