@@ -7,7 +7,6 @@
 #[path = "../portal/client.rs"]
 mod client;
 #[path = "../portal/world.rs"]
-#[allow(dead_code, reason = "shared with the tests over HTTP, which use all of it")]
 mod world;
 
 use std::io::{BufRead, BufReader, Write};
