@@ -75,6 +75,15 @@ pub struct SlotRef {
     pub tag: [u8; 16],
 }
 
+/// What [`SlotFile::retain`] found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// How many slots held something that nobody named; they are overwritten.
+    pub orphans: u64,
+    /// Slots that were named and hold nothing, ascending: their destruction was begun and not finished.
+    pub blank: Vec<u64>,
+}
+
 /// The slot file. Reads may come from any thread; writes come from the store's one writer.
 #[derive(Debug)]
 pub struct SlotFile {
@@ -112,32 +121,33 @@ impl SlotFile {
     }
 
     /// Overwrites every written slot that is not `living` (index, ascending) and learns which are free. At start.
-    /// Returns how many were overwritten.
-    pub fn retain(&self, living: impl Iterator<Item = u64>) -> Result<u64, CryptoError> {
+    pub fn retain(&self, living: impl Iterator<Item = u64>) -> Result<Retained, CryptoError> {
         let epoch = self.epoch();
         let mut living = living.peekable();
-        let (mut free, mut orphans) = (BTreeSet::new(), 0);
+        let (mut free, mut found) = (BTreeSet::new(), Retained::default());
         let mut block = vec![0; GROWTH_BYTES];
         for start in (0..epoch.slots).step_by(GROWTH_BYTES / RECORD_BYTES) {
             let offset = start * RECORD_BYTES as u64;
             epoch.file.read_exact_at(&mut block, offset).map_err(CryptoError::io("reading the slot file"))?;
             for (index, record) in (start..).zip(block.chunks_exact(RECORD_BYTES)) {
                 while living.next_if(|next| *next < index).is_some() {}
+                let is_blank = record.iter().all(|byte| *byte == 0);
                 if living.next_if_eq(&index).is_some() {
+                    found.blank.extend(is_blank.then_some(index));
                     continue;
                 }
-                if record.iter().any(|byte| *byte != 0) {
+                if !is_blank {
                     epoch.put(index, &[0; RECORD_BYTES])?;
-                    orphans += 1;
+                    found.orphans += 1;
                 }
                 free.insert(index);
             }
         }
-        if orphans > 0 {
+        if found.orphans > 0 {
             epoch.sync();
         }
         *self.free() = free;
-        Ok(orphans)
+        Ok(found)
     }
 
     /// An index for a new slot; the file grows when none is free.
@@ -480,7 +490,8 @@ mod tests {
             std::fs::write(folder.path().join(name), b"left over").unwrap();
         }
         let slots = SlotFile::open(folder.path(), &host).unwrap();
-        assert_eq!(slots.retain([b.index].into_iter()).unwrap(), 1);
+        let found = slots.retain([b.index, b.index + 1].into_iter()).unwrap();
+        assert_eq!(found, Retained { orphans: 1, blank: vec![b.index + 1] });
         assert!(!opens(&slots, &a) && opens(&slots, &b));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }

@@ -36,8 +36,9 @@ pub struct Swept {
 }
 
 /// Destroys a message for everybody who still holds a copy, and leaves its line.
-fn destroy(tx: &mut WriteTx<'_>, mut message: Message, now: Timestamp, recalled: bool) -> Result<(), Error> {
-    for holder in &message.holders {
+pub(super) fn destroy(tx: &mut WriteTx<'_>, mut message: Message, now: Timestamp, recalled: bool) -> Result<(), Error> {
+    // The sender, who stands first, comes last: should this be interrupted, they still have it to recall again.
+    for holder in message.holders.iter().rev() {
         erase_holding(tx, holder.mailbox, message.id)?;
     }
     tx.delete(BODIES, message.id.bytes());
@@ -98,7 +99,7 @@ fn sweep_one(tx: &mut WriteTx<'_>, row: &[u8], of: &[u8], now: Timestamp, audit:
 }
 
 /// Whether an error comes from what stands in the rows, and not from the disk or the database as a whole.
-fn is_of_rows(error: &Error) -> bool {
+pub(super) fn is_of_rows(error: &Error) -> bool {
     let Error::Internal { cause } = error else { return true };
     match cause.downcast_ref() {
         Some(StoreError::Decode { .. } | StoreError::Tampered { .. } | StoreError::Panicked) | None => true,
@@ -215,14 +216,15 @@ impl Portal {
     /// Destroys one holder's copy. The last copy takes the message with it.
     pub fn delete_copy(&self, member: &Member, id: MessageId) -> Result<(), Error> {
         let (now, audit, me, mailbox) = (self.now(), self.host.audit_key(), member.account(), member.mailbox());
-        self.store.write(move |tx| delete_copy(tx, mailbox, me, id, now, &audit))
+        self.store.write(move |tx| delete_copy(tx, mailbox, Some(me), id, now, &audit))
     }
 }
 
-fn delete_copy(
+/// Destroys one holder's copy, and the message with the last.
+pub(super) fn delete_copy(
     tx: &mut WriteTx<'_>,
     mailbox: MailboxId,
-    me: AccountId,
+    actor: Option<AccountId>,
     id: MessageId,
     now: Timestamp,
     audit: &MacKey,
@@ -237,7 +239,7 @@ fn delete_copy(
         destroy(tx, message, now, true)?;
     }
     filing::refile(tx, mailbox, thread)?;
-    audit::note(tx, audit, now, Some(me), Event::CopyDeleted, id)
+    audit::note(tx, audit, now, actor, Event::CopyDeleted, id)
 }
 
 fn own_living(tx: &impl Tx, mailbox: MailboxId, id: MessageId, now: Timestamp) -> Result<Message, Error> {

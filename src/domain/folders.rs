@@ -117,9 +117,13 @@ impl Portal {
             let mut last = None;
             for (row, message) in found.into_iter().take(PAGE_ROWS) {
                 let id = MessageId::from_key(&message).ok_or_else(|| Error::internal("a folder's row"))?;
-                rows.push(match folder {
-                    Folder::Drafts => self.draft_row(tx, member, id)?,
-                    _ => self.message_row(tx, member, id, now)?,
+                rows.extend(match folder {
+                    // A draft whose destruction a full disk interrupted is no longer to be opened, and not to be shown.
+                    Folder::Drafts => match self.draft_row(tx, member, id) {
+                        Err(Error::Expired) => None,
+                        row => Some(row?),
+                    },
+                    _ => Some(self.message_row(tx, member, id, now)?),
                 });
                 last = Some(row);
             }

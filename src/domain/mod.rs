@@ -15,6 +15,7 @@ pub mod files;
 pub mod filing;
 pub mod folders;
 pub mod ids;
+mod interrupted;
 pub mod invites;
 mod jumps;
 pub mod links;

@@ -151,6 +151,7 @@ impl Portal {
             setup_token: Key32::generate(),
             wake: OnceLock::new(),
         };
+        portal.finish_interrupted()?;
         Ok(Arc::new(portal))
     }
 

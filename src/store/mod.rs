@@ -34,7 +34,7 @@ pub use tx::{Direction, ReadTx, Row, See, Tx, after, prefix_end};
 
 use crate::crypto::MacKey;
 use crate::crypto::host::HostKey;
-use crate::crypto::slots::SlotFile;
+use crate::crypto::slots::{Retained, SlotFile};
 use commit::{Job, QUEUE_MAX, Writer, pending};
 use engine::Engine;
 use std::collections::HashSet;
@@ -63,6 +63,7 @@ struct Inner {
     /// `None` once the store is being closed.
     jobs: Option<SyncSender<Job>>,
     threads: Vec<JoinHandle<()>>,
+    blank: HashSet<u64>,
 }
 
 impl Store {
@@ -85,7 +86,7 @@ impl Store {
         migrate::run(&mut writer, found)?;
 
         let snapshot = ReadTx::new(shared.engine.begin_read()?, &shared.row_key);
-        let orphans = shared.slots.retain(slots_in_use(&snapshot)?.into_iter())?;
+        let Retained { orphans, blank } = shared.slots.retain(slots_in_use(&snapshot)?.into_iter())?;
         if orphans > 0 {
             tracing::info!(orphans, "slots that nothing was kept under were erased");
         }
@@ -97,7 +98,8 @@ impl Store {
             let shared = Arc::clone(&shared);
             spawn("store-collector", move || collect_blobs(&shared))?
         };
-        Ok(Self { inner: Arc::new(Inner { shared, jobs: Some(jobs), threads: vec![writing, collecting] }) })
+        let (jobs, threads) = (Some(jobs), vec![writing, collecting]);
+        Ok(Self { inner: Arc::new(Inner { shared, jobs, threads, blank: blank.into_iter().collect() }) })
     }
 
     /// Reads from a snapshot: what is committed while `operation` runs is not seen by it.
@@ -127,6 +129,13 @@ impl Store {
     #[must_use]
     pub fn slots(&self) -> &SlotFile {
         &self.inner.shared.slots
+    }
+
+    /// Slots that were overwritten already when the store was opened, although rows still name them: something went
+    /// wrong between the two halves of a destruction, and whoever knows the rows has to finish it.
+    #[must_use]
+    pub fn blank_slots(&self) -> &HashSet<u64> {
+        &self.inner.blank
     }
 
     /// The blobs.

@@ -6,6 +6,7 @@ mod broken;
 mod client;
 mod guesses;
 mod interop;
+mod interrupted;
 mod journey;
 mod mail;
 mod rights;
