@@ -59,8 +59,8 @@ pub(super) struct DraftFile {
     pub blob: BlobId,
     pub bytes: u64,
     info: Parcel,
-    /// When it came: the order in which files are listed.
-    added: Timestamp,
+    /// The order in which files are listed: what came later has a higher number.
+    place: u32,
 }
 
 impl Record for DraftFile {
@@ -177,9 +177,9 @@ pub(super) fn open_files(
         let file_id = row.last_chunk::<16>().map(|id| FileId::from_bytes(*id)).ok_or(Error::NotFound)?;
         let plain = file.info.open(member.bundle().secret(), &slot, &file_context(mailbox, id, file_id))?;
         let info: FileInfo = rmp_serde::from_slice(plain.as_bytes()).map_err(|_| Error::internal("a draft's file"))?;
-        files.push((file.added, info));
+        files.push((file.place, info));
     }
-    files.sort_by_key(|(added, _)| *added);
+    files.sort_by_key(|(place, _)| *place);
     Ok(files.into_iter().map(|(_, info)| info).collect())
 }
 
@@ -198,6 +198,12 @@ pub(super) fn files_count(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Re
 pub(super) fn files_sum(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<(u64, usize), Error> {
     let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
     Ok((files.iter().map(|(_, file)| file.bytes).sum(), files.len()))
+}
+
+/// The place behind the last file of a draft.
+fn next_place(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<u32, Error> {
+    let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
+    Ok(files.iter().map(|(_, file)| file.place + 1).max().unwrap_or_default())
 }
 
 /// Re-keys every draft of a mailbox from one identity to another.
@@ -400,7 +406,7 @@ impl Portal {
         };
         let public = member.bundle().public();
         let sealed = Parcel::seal(plain.as_bytes(), &public, &slot, &file_context(mailbox, id, info.id))?;
-        let (file, blob, bytes, added) = (info.id, info.blob, info.bytes, self.now());
+        let (file, blob, bytes) = (info.id, info.blob, info.bytes);
         self.store.write(move |tx| {
             let current = tx.record::<Draft>(&draft_key(mailbox, id))?.ok_or(Error::NotFound)?;
             if current.slot != draft.slot {
@@ -410,7 +416,8 @@ impl Portal {
             if sum + bytes > SEND_BYTES_MAX || count >= FILES_MAX {
                 return Err(too_large());
             }
-            tx.put_record(&file_key(mailbox, id, file), &DraftFile { blob, bytes, info: sealed, added })?;
+            let place = next_place(tx, mailbox, id)?;
+            tx.put_record(&file_key(mailbox, id, file), &DraftFile { blob, bytes, info: sealed, place })?;
             tx.put_record(blob.as_bytes(), &BlobRow { owner: id })?;
             Ok(())
         })

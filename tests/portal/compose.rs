@@ -217,8 +217,8 @@ fn what_was_being_written_when_time_ran_out_is_a_draft() {
 
 #[test]
 fn nobody_writes_to_a_disabled_account_by_answering() {
-    let Pair { world: _world, mut ann, mut lee, thread, message, .. } = pair();
-    crate::forms::reply(&mut lee, &message, "Thank you.");
+    let Pair { world, mut ann, mut lee, thread, message, .. } = pair();
+    crate::forms::reply(&world, &mut lee, &message, "Thank you.");
     let id = account(&mut ann, LEE);
     ann.post(&format!("/people/{id}/disable"), &[]).expect(303);
     assert!(person(&mut ann, LEE).contains("Disabled"));

@@ -74,7 +74,7 @@ pub fn filled<'f>(page: &'f [(&'static str, String)], own: &[(&'f str, &'f str)]
 
 /// The hidden fields of the form on the last page.
 pub fn hidden(client: &Client) -> Vec<(&'static str, String)> {
-    ["draft", "revision", "reply", "all"].map(|name| (name, client.hidden(name).unwrap_or_default())).to_vec()
+    ["draft", "revision", "reply", "all", "to"].map(|name| (name, client.hidden(name).unwrap_or_default())).to_vec()
 }
 
 /// Opens the form at `/compose` and this query, fills it in and sends it.
@@ -84,8 +84,9 @@ pub fn compose(from: &mut Client, query: &str, own: &[(&str, &str)], files: &[Fi
     from.post_files("/compose", &filled(&page, own), files)
 }
 
-/// Answers a message.
-pub fn reply(from: &mut Client, to: &str, body: &str) -> Reply {
+/// Answers a message, a second later, so that it stands behind it.
+pub fn reply(world: &World, from: &mut Client, to: &str, body: &str) -> Reply {
+    world.turn(1);
     compose(from, &format!("?reply={to}"), &[("subject", "Re: Tooth 14"), ("body", body)], &[]).expect(303)
 }
 
