@@ -2,8 +2,8 @@
 
 use crate::client::unescape;
 use crate::forms::{
-    LEE, Pair, account, both, compose, conversation, draft, file, file_urls, filled, has_fault, hidden, messages, pair, person, read,
-    tab,
+    LEE, Pair, account, both, compose, conversation, draft, file, file_urls, filled, has_fault, hidden, messages, pair,
+    person, read, tab,
 };
 use crate::world::{ADMIN, World, between};
 
@@ -40,7 +40,8 @@ fn what_is_refused_comes_back_with_the_fault_beside_its_field() {
         ("expires", "2026-12-23T10:00:01Z"),
     ] {
         let own = [("to", "new@hillside.example"), ("subject", "Kept subject"), ("body", "Kept body"), (field, value)];
-        let own: Vec<_> = own.iter().enumerate().filter(|(at, (name, _))| *at == 3 || *name != field).map(|(_, f)| *f).collect();
+        let own: Vec<_> =
+            own.iter().enumerate().filter(|(at, (name, _))| *at == 3 || *name != field).map(|(_, f)| *f).collect();
         let page = compose(&mut ann, "", &own, &[]).expect(422).text();
         assert!(has_fault(&page, field), "{field} {value:.20}: {page:.9000}");
         assert_eq!(page.contains("value=\"Kept subject\""), field != "subject", "{field}");
@@ -85,7 +86,10 @@ fn an_expiry_stands_between_now_and_thirty_days() {
 #[test]
 fn several_people_get_one_message_each_their_own_letter() {
     let Pair { world, mut ann, mut lee, .. } = pair();
-    let own = [("to", "Lee Hill <LEE@hillside.example>; kim@hillside.example,\nkim@hillside.example"), ("subject", "All of you")];
+    let own = [
+        ("to", "Lee Hill <LEE@hillside.example>; kim@hillside.example,\nkim@hillside.example"),
+        ("subject", "All of you"),
+    ];
     let thread = compose(&mut ann, "", &own, &[]).expect(303).location().unwrap();
     let page = conversation(&mut ann, &thread);
     assert_eq!(page.matches("Not opened yet").count(), 2, "{page}");
@@ -140,7 +144,8 @@ fn a_form_with_files_that_is_sent_again_leads_to_the_message() {
 fn a_refusal_leaves_the_draft_and_its_files() {
     let Pair { world, mut ann, mut lee, .. } = pair();
     let own = [("to", LEE), ("subject", ""), ("body", "Not lost")];
-    let page = unescape(&compose(&mut ann, "", &own, &[file("one.txt", b"1"), file("two.txt", b"22")]).expect(422).text());
+    let page =
+        unescape(&compose(&mut ann, "", &own, &[file("one.txt", b"1"), file("two.txt", b"22")]).expect(422).text());
     assert!(page.contains("one.txt") && page.contains("two.txt") && page.contains("Not lost"), "{page}");
     let id = ann.hidden("draft").unwrap();
     let mut other_tab = tab(&world, &ann);
@@ -171,7 +176,9 @@ fn free_people_answer_with_files_and_begin_nothing() {
     lee.get("/recipients?address=admin@riverside.example").expect(403);
     lee.visit(&format!("/compose?reply={message}")).expect(200);
     let page = hidden(&lee);
-    for own in [[("to", ADMIN), ("reply", "")], [("to", "new@evil.example"), ("reply", "")], [("subject", ""), ("reply", "")]] {
+    for own in
+        [[("to", ADMIN), ("reply", "")], [("to", "new@evil.example"), ("reply", "")], [("subject", ""), ("reply", "")]]
+    {
         for action in ["send", "save"] {
             let own = [own.as_slice(), &[("action", action)]].concat();
             lee.post_files("/compose", &filled(&page, &own), &[]).expect(403);
@@ -245,8 +252,14 @@ fn a_new_message_begins_with_signature_and_default_expiry() {
     ];
     ann.post("/profile", &profile).expect(303);
     let page = read(&mut ann, "/compose");
-    assert!(page.contains("Dr Ann Rivers\nRiverside</textarea>") && page.contains("<option value=\"3\" selected>"), "{page}");
+    assert!(
+        page.contains("Dr Ann Rivers\nRiverside</textarea>") && page.contains("<option value=\"3\" selected>"),
+        "{page}"
+    );
     let own = [("to", LEE), ("body", "\n\nDr Ann Rivers\nRiverside")];
     let sent = compose(&mut ann, "", &own, &[]).expect(303);
-    assert!(read(&mut ann, &sent.location().unwrap()).contains("<p>Dr Ann Rivers<br>Riverside</p>"), "a signature is a text");
+    assert!(
+        read(&mut ann, &sent.location().unwrap()).contains("<p>Dr Ann Rivers<br>Riverside</p>"),
+        "a signature is a text"
+    );
 }

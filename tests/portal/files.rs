@@ -67,8 +67,13 @@ fn what_a_browser_would_run_is_handed_over_as_bytes() {
 fn all_files_together_are_a_zip_that_others_read() {
     let Pair { world, mut ann, mut lee, .. } = pair();
     let bytes = noise(300_000);
-    let parts =
-        [file("röntgen.png", &bytes), file("a.txt", b"one"), file("A.txt", b"two"), file("../../a.txt", b"three"), file("empty", b"")];
+    let parts = [
+        file("röntgen.png", &bytes),
+        file("a.txt", b"one"),
+        file("A.txt", b"two"),
+        file("../../a.txt", b"three"),
+        file("empty", b""),
+    ];
     let sent = compose(&mut ann, "", &[("to", LEE)], &parts).expect(303).location().unwrap();
     let page = read(&mut lee, &sent);
     let message = crate::forms::messages(&page).remove(0);
@@ -88,6 +93,9 @@ fn all_files_together_are_a_zip_that_others_read() {
     assert_eq!(names, ["röntgen.png", "a.txt", "A (2).txt", "a (3).txt", "empty"]);
     for (line, part) in lines.iter().zip(parts) {
         let digest = <sha2::Sha256 as sha2::Digest>::digest(part.bytes);
-        assert_eq!((line[1], line[0]), (part.bytes.len().to_string().as_str(), data_encoding::HEXLOWER.encode(&digest).as_str()));
+        assert_eq!(
+            (line[1], line[0]),
+            (part.bytes.len().to_string().as_str(), data_encoding::HEXLOWER.encode(&digest).as_str())
+        );
     }
 }

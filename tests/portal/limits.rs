@@ -31,15 +31,22 @@ fn a_form_carries_exactly_100_mb() {
     upload(&mut ann, &id, "small.txt", b"1");
     let own = [("to", LEE), ("subject", "All that fits")];
     let page = unescape(&post_large(&mut ann, &own, SEND_BYTES_MAX).expect(413).text());
-    assert!(has_fault(&page, "files") && page.contains("small.txt") && page.contains("value=\"All that fits\""), "{page}");
+    assert!(
+        has_fault(&page, "files") && page.contains("small.txt") && page.contains("value=\"All that fits\""),
+        "{page}"
+    );
     assert!(page.contains("at most 100 MB and 200 files"), "{page}");
     let sent = post_large(&mut ann, &own, SEND_BYTES_MAX - 1).expect(303);
     let page = read(&mut lee, &sent.location().unwrap());
     assert!(page.contains("2 files") && page.contains(">100 MB<"), "{page}");
     let files = file_urls(&page);
-    let large = files.iter().find(|url| page.contains(url.as_str()) && between(&page, url, "</li>").contains("large")).unwrap();
+    let large =
+        files.iter().find(|url| page.contains(url.as_str()) && between(&page, url, "</li>").contains("large")).unwrap();
     let end = lee.send("GET", large, &[("Range", "bytes=-3")], b"").expect(206);
-    assert_eq!((end.body.as_slice(), end.header("content-range")), (&[7; 3][..], Some("bytes 104857596-104857598/104857599")));
+    assert_eq!(
+        (end.body.as_slice(), end.header("content-range")),
+        (&[7; 3][..], Some("bytes 104857596-104857598/104857599"))
+    );
 }
 
 #[test]
@@ -86,7 +93,7 @@ fn an_upload_takes_no_byte_more_than_it_announced() {
     let path = begin(&mut ann, &id, "small.txt", 5);
     append(&mut ann, &path, 0, b"123456").expect(413);
     let at = offset(&mut ann, &path).unwrap();
-    append(&mut ann, &path, at, &b"12345"[at as usize..]).expect(204);
+    append(&mut ann, &path, at, &b"12345"[usize::try_from(at).unwrap()..]).expect(204);
     let page = read(&mut ann, &format!("/compose?draft={id}"));
     assert!(page.contains("small.txt") && page.contains("5 bytes"), "{page}");
     let without = tus(&mut ann, "POST", &format!("/drafts/{id}/files"), &[("Upload-Defer-Length", "1")], b"");

@@ -4,7 +4,12 @@ use crate::forms::{LEE, Pair, account, compose, has_fault, pair, person, read};
 use crate::world::{PASSWORD, World};
 
 fn correction<'f>(own: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
-    let usual = [("first_name", "Kim"), ("last_name", "Park"), ("email", "kim@hillside.example"), ("cell_phone", "+1 555 0101")];
+    let usual = [
+        ("first_name", "Kim"),
+        ("last_name", "Park"),
+        ("email", "kim@hillside.example"),
+        ("cell_phone", "+1 555 0101"),
+    ];
     let rest = usual.into_iter().filter(|(name, _)| own.iter().all(|(mine, _)| mine != name));
     rest.chain(own.iter().copied()).collect()
 }
@@ -110,11 +115,14 @@ fn the_page_is_there_for_user_managers_only() {
         for path in ["/outbox", "/settings/practice", "/settings/about", "/setup/kit", "/setup/kit/confirm"] {
             client.get(path).expect(404);
         }
-        client.post("/settings/practice", &[("practice_name", "Mine"), ("expires", "1"), ("idle_minutes", "5")]).expect(404);
+        client
+            .post("/settings/practice", &[("practice_name", "Mine"), ("expires", "1"), ("idle_minutes", "5")])
+            .expect(404);
     }
     assert!(person(&mut all.ann, LEE).contains("Lee Hill"), "nothing was changed");
 
-    let own = [("email", "kim@riverside.example"), ("manager", "1"), ("full_plan", "1"), ("relationship", "staff_mine")];
+    let own =
+        [("email", "kim@riverside.example"), ("manager", "1"), ("full_plan", "1"), ("relationship", "staff_mine")];
     all.ann.visit(&format!("/people/{id}")).expect(200);
     all.ann.post(&format!("/people/{id}"), &correction(&own)).expect(303);
     assert!(read(&mut kim, "/people").contains("Lee Hill"));

@@ -11,10 +11,13 @@ fn a_new_password_ends_other_sessions_and_kills_the_old_one() {
     let mut elsewhere = world.client();
     world.sign_in(&mut elsewhere, LEE);
     lee.visit("/profile").expect(200);
-    for (current, new, field) in
-        [("wrong", NEW, "current_password"), (PASSWORD, "short", "password"), (PASSWORD, "lee@hillside.example", "password")]
-    {
-        let page = lee.post("/profile/password", &[("current_password", current), ("password", new)]).expect(422).text();
+    for (current, new, field) in [
+        ("wrong", NEW, "current_password"),
+        (PASSWORD, "short", "password"),
+        (PASSWORD, "lee@hillside.example", "password"),
+    ] {
+        let page =
+            lee.post("/profile/password", &[("current_password", current), ("password", new)]).expect(422).text();
         assert!(has_fault(&page, field) && !page.contains(PASSWORD) && page.contains("value=\"Hill\""), "{page}");
     }
     elsewhere.get("/inbox").expect(200);
@@ -33,7 +36,9 @@ fn other_sessions_are_listed_and_ended() {
     let world = World::start();
     let mut ann = world.set_up();
     let mut phone = world.client();
-    phone.headers.push(("User-Agent".into(), "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) Version/19 Safari/604.1".into()));
+    phone
+        .headers
+        .push(("User-Agent".into(), "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0) Version/19 Safari/604.1".into()));
     world.sign_in(&mut phone, ADMIN);
     let page = read(&mut ann, "/profile");
     assert!(page.contains("Safari on iPhone") && page.matches("This one").count() == 1, "{page}");

@@ -39,7 +39,11 @@ fn opening_the_link_consumes_nothing() {
         let page = read(&mut scanner, &link);
         assert!(page.contains("Dr Ann Rivers") && page.contains(LEE), "{page}");
         assert!(!page.contains("Tooth 14") && !page.contains("Please look"), "{page}");
-        assert!(!scanner.path.contains("register/") || scanner.path == "/register/details", "no token in {}", scanner.path);
+        assert!(
+            !scanner.path.contains("register/") || scanner.path == "/register/details",
+            "no token in {}",
+            scanner.path
+        );
     }
     assert_eq!(read(&mut ann, &thread), before);
     let mut lee = world.register_by(&mut ann, &link, LEE, "Lee", "Hill");
@@ -181,11 +185,17 @@ fn an_expired_link_asks_the_sender_for_a_new_one() {
 
     world.sign_in(&mut ann, ADMIN);
     let outbox = read(&mut ann, "/outbox");
-    assert_eq!(outbox.matches("Lee Hill asks for a new link").count() + outbox.matches("lee@hillside.example asks for a new link").count(), 1, "{outbox}");
+    assert_eq!(
+        outbox.matches("Lee Hill asks for a new link").count()
+            + outbox.matches("lee@hillside.example asks for a new link").count(),
+        1,
+        "{outbox}"
+    );
     assert!(person(&mut ann, LEE).contains("Asks for a new link"));
     let page = read(&mut ann, &thread);
     assert!(page.contains("Asks for a new link"), "{page}");
-    let resend = page.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|url| url.contains("/notices/"));
+    let resend =
+        page.split("action=\"").map(|rest| rest.split('"').next().unwrap()).find(|url| url.contains("/notices/"));
     let resend = resend.expect("a button that sends the notice again").to_owned();
     ann.post(&resend, &[]).expect(303);
     assert!(!read(&mut ann, &thread).contains("Asks for a new link"));

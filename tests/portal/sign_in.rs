@@ -18,7 +18,10 @@ fn five_wrong_passwords_lock_and_a_user_manager_unlocks() {
         assert!(page.contains("is not right") && page.contains(&format!("value=\"{LEE}\"")), "{page}");
     }
     assert!(attempt(&mut client, LEE, PASSWORD).expect(422).text().contains("This account is locked"));
-    assert!(!attempt(&mut client, LEE, "wrong again").expect(422).text().contains("is locked."), "no hint to strangers");
+    assert!(
+        !attempt(&mut client, LEE, "wrong again").expect(422).text().contains("is locked."),
+        "no hint to strangers"
+    );
     pair.lee.get("/inbox").expect(200);
     pair.world.turn(600);
     attempt(&mut client, LEE, PASSWORD).expect(422);
@@ -94,7 +97,8 @@ fn next_leads_to_our_own_pages_only() {
     let world = World::start();
     let mut ann = world.set_up();
     ann.post("/sign-out", &[]).expect(303);
-    let bad = ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", "/\t/evil", ""];
+    let bad =
+        ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil", "/\t/evil", ""];
     for (given, leads) in bad.map(|given| (given, "/inbox")).into_iter().chain([("/threads/1?a=b", "/threads/1?a=b")]) {
         world.turn(30);
         ann.visit("/sign-in").expect(200);

@@ -26,7 +26,11 @@ fn answers_join_the_conversation_and_states_are_shown() {
     assert!(read(&mut ann, "/inbox").contains("Re: Tooth 14"));
     let answer = messages(&page).remove(1);
     assert_eq!(reply(&world, &mut ann, &answer, "Good.").location().unwrap(), thread);
-    assert_eq!(reply(&world, &mut ann, &message, "One more thing.").location().unwrap(), thread, "one's own goes to its readers");
+    assert_eq!(
+        reply(&world, &mut ann, &message, "One more thing.").location().unwrap(),
+        thread,
+        "one's own goes to its readers"
+    );
     assert_eq!(messages(&conversation(&mut lee, &thread)).len(), 4);
     assert!(read(&mut lee, &format!("{thread}/print")).contains("One more thing."));
 }
@@ -101,7 +105,8 @@ fn markup_in_every_field_is_shown_as_text() {
     let theirs = ["/inbox", &lees, "/profile"].map(|path| (path.to_owned(), lee.visit(path).expect(200).text()));
     let link = world.link_to(ann, "kim@hillside.example");
     let mut stranger = world.client();
-    let strange = [link.as_str(), "/sign-in", "/terms"].map(|path| (path.to_owned(), stranger.visit(path).expect(200).text()));
+    let strange =
+        [link.as_str(), "/sign-in", "/terms"].map(|path| (path.to_owned(), stranger.visit(path).expect(200).text()));
     let refused = compose(ann, "", &[("to", EVIL), ("subject", EVIL), ("body", EVIL)], &[]).expect(422).text();
     let mut shown = 0;
     for (path, page) in pages.into_iter().chain(theirs).chain(strange).chain([("refused".to_owned(), refused)]) {
@@ -123,7 +128,12 @@ fn a_conversation_outlives_one_of_its_messages() {
     world.sign_in(&mut ann, ADMIN);
     let page = read(&mut ann, &thread);
     assert!(page.contains("Please look at it.") && !page.contains("Short-lived."), "{page}");
-    assert!(page.contains("A message from Lee Hill to Dr Ann Rivers, sent 23 November, 10:00, was destroyed on 25 November, 10:00."), "{page}");
+    assert!(
+        page.contains(
+            "A message from Lee Hill to Dr Ann Rivers, sent 23 November, 10:00, was destroyed on 25 November, 10:00."
+        ),
+        "{page}"
+    );
     let gone = messages(&page).remove(1);
     ann.get(&format!("/compose?reply={gone}")).expect(410);
     assert!(page.contains(&format!("/compose?reply={message}")), "the living one can be answered");

@@ -2,8 +2,8 @@
 
 use crate::client::unescape;
 use crate::forms::{
-    LEE, Pair, append, begin, compose, draft, file_urls, filled, has_fault, hidden, noise, offer, offset, pair, read, tus,
-    upload,
+    LEE, Pair, append, begin, compose, draft, file_urls, filled, has_fault, hidden, noise, offer, offset, pair, read,
+    tus, upload,
 };
 use crate::smtp::wait_until;
 use crate::world::between;
