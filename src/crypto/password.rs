@@ -171,6 +171,8 @@ pub fn judge(password: &str, context: &[&str]) -> Judgement {
         .iter()
         .flat_map(|word| word.split(|c: char| !c.is_alphanumeric()))
         .filter(|word| word.chars().count() > 2)
+        // A name of several words is guessed as a whole, too.
+        .chain(context.iter().copied())
         .chain(["sealpost"])
         .collect();
     let entropy = zxcvbn::zxcvbn(password, &words);
@@ -234,6 +236,7 @@ mod tests {
             "aaaaaaaaaaaaaaaa",
             "Sealpost2026",
             "Riverside1234",
+            "Riverside Dental 1",
         ] {
             assert!(!judge(bad, &["Riverside Dental"]).ok, "{bad}");
         }

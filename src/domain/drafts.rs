@@ -59,7 +59,7 @@ pub(super) struct DraftFile {
     pub blob: BlobId,
     pub bytes: u64,
     info: Parcel,
-    /// Greater than that of every file that was there before it: the order in which files are listed.
+    /// The order in which files are listed: what came later has a higher number.
     place: u32,
 }
 
@@ -198,6 +198,12 @@ pub(super) fn files_count(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Re
 pub(super) fn files_sum(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<(u64, usize), Error> {
     let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
     Ok((files.iter().map(|(_, file)| file.bytes).sum(), files.len()))
+}
+
+/// The place behind the last file of a draft.
+fn next_place(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<u32, Error> {
+    let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
+    Ok(files.iter().map(|(_, file)| file.place + 1).max().unwrap_or_default())
 }
 
 /// Re-keys every draft of a mailbox from one identity to another.
@@ -410,8 +416,7 @@ impl Portal {
             if sum + bytes > SEND_BYTES_MAX || count >= FILES_MAX {
                 return Err(too_large());
             }
-            let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
-            let place = files.iter().map(|(_, file)| file.place).max().unwrap_or_default().saturating_add(1);
+            let place = next_place(tx, mailbox, id)?;
             tx.put_record(&file_key(mailbox, id, file), &DraftFile { blob, bytes, info: sealed, place })?;
             tx.put_record(blob.as_bytes(), &BlobRow { owner: id })?;
             Ok(())

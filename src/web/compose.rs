@@ -238,11 +238,24 @@ pub async fn submit(writer: Writer) -> Result<Response> {
         }
     };
     let mut form = Form::default();
+    match take_parts(&signed, &mut parts, &mut form).await {
+        Ok(refused) => act(&signed, &form, refused).await,
+        Err(error) => {
+            if matches!(error.downcast_ref(), Some(Refusal::TooLarge)) {
+                keep(&signed, &form).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Takes the form in; gives back why a file of it was refused.
+async fn take_parts(signed: &Signed, parts: &mut super::body::Parts, form: &mut Form) -> Result<Option<Error>> {
     let mut refused = None;
     while let Some(part) = parts.next().await? {
         if part.file_name().is_some() {
             let draft = form.get("draft").parse::<MessageId>();
-            if let Err(error) = take_file(&signed, draft, part).await? {
+            if let Err(error) = take_file(signed, draft, part).await? {
                 refused = Some(error);
             }
         } else {
@@ -250,7 +263,22 @@ pub async fn submit(writer: Writer) -> Result<Response> {
             form.add(name, part.text(PART_BYTES_MAX).await?)?;
         }
     }
-    act(&signed, &form, refused).await
+    Ok(refused)
+}
+
+/// Saves what came of a form before there was too much of it. Whatever fails here is left out: there is a refusal to
+/// be told already.
+async fn keep(signed: &Signed, form: &Form) {
+    if let (Ok(draft), Ok(text)) = (form.get("draft").parse::<MessageId>(), text_of(form)) {
+        let member = signed.member.clone();
+        _ = signed.web().portal.run(move |portal| portal.save_draft(&member, draft, None, &text)).await;
+    }
+}
+
+/// Without the full plan only answers are written. Asked before anything else, so that a form that is refused for
+/// another reason tells nothing about an address.
+fn may_write(signed: &Signed, text: &DraftText) -> Result<(), Error> {
+    if text.reply_to.is_some() || signed.member.can_compose() { Ok(()) } else { Err(Error::Denied) }
 }
 
 /// Seals a file of the form itself into the draft. What is refused is read to its end, so that the form can be shown
@@ -289,8 +317,10 @@ async fn act(signed: &Signed, form: &Form, refused: Option<Error>) -> Result<Res
         signed.flash(FlashKind::Ok, "The draft is discarded.");
         return Ok(signed.go(if signed.member.can_compose() { "/drafts" } else { "/inbox" }));
     }
+    may_write(signed, &text)?;
     // Of two clicks on Send the second may find the draft gone with its files: what became of it is said below.
     let refused = refused.filter(|error| action != "send" || !matches!(error, Error::Expired));
+    let is_too_large = matches!(refused, Some(Error::Invalid { field: "files", .. }));
     let result = match (refused, action.strip_prefix("remove:")) {
         (Some(error), _) => Err(error),
         (None, Some(file)) => {
@@ -310,7 +340,13 @@ async fn act(signed: &Signed, form: &Form, refused: Option<Error>) -> Result<Res
             Ok(signed.go(&format!("/threads/{}", sent.thread)))
         }
         Ok(None) => saved(signed, form, draft, text, &action).await,
-        Err(error) => again(signed, form, draft, text, error).await,
+        Err(error) => {
+            let mut response = again(signed, form, draft, text, error).await?;
+            if is_too_large {
+                response.set_status(StatusCode::PAYLOAD_TOO_LARGE);
+            }
+            Ok(response)
+        }
     }
 }
 
@@ -355,6 +391,7 @@ async fn again(signed: &Signed, form: &Form, draft: MessageId, text: DraftText, 
 #[handler]
 pub async fn autosave(signed: Signed, Path(id): Path<String>, form: Form) -> Result<Response> {
     let (member, draft, text) = (signed.member.clone(), id.parse::<MessageId>()?, text_of(&form)?);
+    may_write(&signed, &text)?;
     let based_on = match form.get("force") {
         "1" => None,
         _ => Some(form.get("revision").parse().unwrap_or_default()),

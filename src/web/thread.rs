@@ -133,6 +133,7 @@ fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar, sends_
         status,
         status_kind => kind,
         code => to.code.as_ref().map(|code| code_of(code, calendar)),
+        registered => to.who.registered,
         resend_url => may_resend.then(|| format!("/messages/{}/notices/{}", view.message.id, to.who.account)),
     }
 }

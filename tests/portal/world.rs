@@ -112,6 +112,12 @@ impl World {
         }
     }
 
+    /// Sealed files on the disk, whole or on their way.
+    pub fn blobs(&self) -> usize {
+        let shelves = std::fs::read_dir(self.data.join("blobs")).unwrap();
+        shelves.map(|shelf| std::fs::read_dir(shelf.unwrap().path()).unwrap().count()).sum()
+    }
+
     /// A loop has made a round that began after this call.
     pub fn settle(&self, which: Loop) {
         let running = self.running.as_ref().unwrap();
@@ -178,6 +184,11 @@ pub fn set_up(admin: &mut Client, link: &str) -> (String, Vec<String>) {
     ];
     let reply = admin.post("/setup", &fields).expect(303);
     assert_eq!(reply.location().as_deref(), Some("/setup/kit"));
+    confirm_kit(admin)
+}
+
+/// Types back the words of the recovery kit that are asked for; the kit's AGE-SECRET-KEY line and words.
+pub fn confirm_kit(admin: &mut Client) -> (String, Vec<String>) {
     let kit = admin.get("/setup/kit").expect(200).text();
     let list = between(&kit, "<ol class=\"kit-words\">", "</ol>");
     let words: Vec<String> = list.split("<li>").skip(1).map(|item| between(item, "", "</li>").to_owned()).collect();
@@ -204,7 +215,7 @@ pub fn sign_in(client: &mut Client, address: &str) {
 /// The link in the newest letter to this address on the outbox page.
 pub fn link_to(admin: &mut Client, address: &str) -> String {
     let page = unescape(&admin.get("/outbox").expect(200).text());
-    let letter = page.split("<li class=\"panel\">").find(|letter| letter.contains(address));
+    let letter = page.split("<li class=\"panel\">").find(|letter| letter.contains(&format!("To {address}")));
     let letter = letter.unwrap_or_else(|| panic!("no letter to {address}"));
     let link = between(letter, "<a href=\"", "\"").to_owned();
     link.strip_prefix(&admin.origin).unwrap_or(&link).to_owned()
