@@ -72,7 +72,14 @@ fn forget_line(tx: &mut WriteTx<'_>, id: MessageId) -> Result<(), Error> {
     Ok(())
 }
 
-fn sweep_one(tx: &mut WriteTx<'_>, row: &[u8], of: &[u8], now: Timestamp, audit: &MacKey) -> Result<bool, Error> {
+/// Sees to one thing that is due; which, if it was destroyed.
+fn sweep_one(
+    tx: &mut WriteTx<'_>,
+    row: &[u8],
+    of: &[u8],
+    now: Timestamp,
+    audit: &MacKey,
+) -> Result<Option<MessageId>, Error> {
     let bad = || Error::internal("a row of what is due");
     let kind = row.get(8).copied().and_then(Due::of).ok_or_else(bad)?;
     let id = row.last_chunk::<16>().map(|id| MessageId::from_bytes(*id)).ok_or_else(bad)?;
@@ -83,15 +90,15 @@ fn sweep_one(tx: &mut WriteTx<'_>, row: &[u8], of: &[u8], now: Timestamp, audit:
             Some(message) if message.destroyed.is_none() && message.expires <= now => {
                 destroy(tx, message, now, false)?;
                 audit::note(tx, audit, now, None, Event::MessageExpired, id)?;
-                Ok(true)
+                Ok(Some(id))
             }
-            _ => Ok(false),
+            _ => Ok(None),
         },
         Due::Draft => {
             drafts::forget(tx, MailboxId::from_key(of).ok_or_else(bad)?, id, false)?;
-            Ok(true)
+            Ok(Some(id))
         }
-        Due::Tombstone => forget_line(tx, id).map(|()| false),
+        Due::Tombstone => forget_line(tx, id).map(|()| None),
     }
 }
 
@@ -103,8 +110,9 @@ impl Portal {
         self.tidy_sessions()?;
         let mut destroyed = 0;
         if self.clock_is_believed(now)? {
-            while let Some(count) = self.sweep_batch(now)? {
-                destroyed += count;
+            while let Some(gone) = self.sweep_batch(now)? {
+                self.sessions.forget_glances(&gone);
+                destroyed += gone.len();
             }
         }
         let next = self.store.read(|tx| Ok::<_, Error>(tx.range(DUE, &[], &[], Direction::Forward, 1)?))?;
@@ -112,14 +120,15 @@ impl Portal {
         Ok(Swept { destroyed, next: next.map(Timestamp::from_ascending) })
     }
 
-    fn sweep_batch(&self, now: Timestamp) -> Result<Option<usize>, Error> {
+    /// Destroys some of what is due and says what it was; none if nothing is due.
+    fn sweep_batch(&self, now: Timestamp) -> Result<Option<Vec<MessageId>>, Error> {
         let audit = self.host.audit_key();
         self.store.write(move |tx| {
             let end = now.plus(1).ascending();
             let rows = tx.range(DUE, &[], &end, Direction::Forward, SWEEP_BATCH)?;
-            let (found, mut destroyed) = (!rows.is_empty(), 0);
+            let (found, mut destroyed) = (!rows.is_empty(), Vec::new());
             for (row, of) in rows {
-                destroyed += usize::from(sweep_one(tx, &row, &of, now, &audit)?);
+                destroyed.extend(sweep_one(tx, &row, &of, now, &audit)?);
             }
             Ok(found.then_some(destroyed))
         })
@@ -171,13 +180,17 @@ impl Portal {
             let message = own_living(tx, mailbox, id, now)?;
             destroy(tx, message, now, true)?;
             audit::note(tx, &audit, now, Some(me), Event::MessageRecalled, id)
-        })
+        })?;
+        self.sessions.forget_glances(&[id]);
+        Ok(())
     }
 
     /// Destroys one holder's copy. The last copy takes the message with it.
     pub fn delete_copy(&self, member: &Member, id: MessageId) -> Result<(), Error> {
         let (now, audit, me, mailbox) = (self.now(), self.host.audit_key(), member.account(), member.mailbox());
-        self.store.write(move |tx| delete_copy(tx, mailbox, me, id, now, &audit))
+        self.store.write(move |tx| delete_copy(tx, mailbox, me, id, now, &audit))?;
+        self.sessions.forget_glances(&[id]);
+        Ok(())
     }
 }
 
