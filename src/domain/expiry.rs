@@ -75,7 +75,14 @@ fn forget_line(tx: &mut WriteTx<'_>, id: MessageId) -> Result<(), Error> {
     Ok(())
 }
 
-fn sweep_one(tx: &mut WriteTx<'_>, row: &[u8], of: &[u8], now: Timestamp, audit: &MacKey) -> Result<bool, Error> {
+/// Sees to one thing that is due; which, if it was destroyed.
+fn sweep_one(
+    tx: &mut WriteTx<'_>,
+    row: &[u8],
+    of: &[u8],
+    now: Timestamp,
+    audit: &MacKey,
+) -> Result<Option<MessageId>, Error> {
     let bad = || Error::internal("a row of what is due");
     let kind = row.get(8).copied().and_then(Due::of).ok_or_else(bad)?;
     let id = row.last_chunk::<16>().map(|id| MessageId::from_bytes(*id)).ok_or_else(bad)?;
@@ -86,15 +93,15 @@ fn sweep_one(tx: &mut WriteTx<'_>, row: &[u8], of: &[u8], now: Timestamp, audit:
             Some(message) if message.destroyed.is_none() && message.expires <= now => {
                 destroy(tx, message, now, false)?;
                 audit::note(tx, audit, now, None, Event::MessageExpired, id)?;
-                Ok(true)
+                Ok(Some(id))
             }
-            _ => Ok(false),
+            _ => Ok(None),
         },
         Due::Draft => {
             drafts::forget(tx, MailboxId::from_key(of).ok_or_else(bad)?, id, false)?;
-            Ok(true)
+            Ok(Some(id))
         }
-        Due::Tombstone => forget_line(tx, id).map(|()| false),
+        Due::Tombstone => forget_line(tx, id).map(|()| None),
     }
 }
 
@@ -135,8 +142,9 @@ impl Portal {
     /// Destroys a batch in one commit; if that fails, each by itself, so that one that is damaged spares no other.
     fn sweep_batch(&self, rows: Vec<Row>, now: Timestamp, swept: &mut Swept) -> Result<(), Error> {
         match self.sweep_rows(rows.clone(), now) {
-            Ok(destroyed) => {
-                swept.destroyed += destroyed;
+            Ok(gone) => {
+                self.sessions.forget_glances(&gone);
+                swept.destroyed += gone.len();
                 return Ok(());
             }
             Err(error) if !is_of_rows(&error) => return Err(error),
@@ -150,14 +158,15 @@ impl Portal {
         rows.into_iter().try_for_each(|row| self.sweep_batch(vec![row], now, swept))
     }
 
-    fn sweep_rows(&self, rows: Vec<Row>, now: Timestamp) -> Result<usize, Error> {
+    /// Says what was destroyed.
+    fn sweep_rows(&self, rows: Vec<Row>, now: Timestamp) -> Result<Vec<MessageId>, Error> {
         let audit = self.host.audit_key();
         self.store.write(move |tx| {
-            let mut destroyed = 0;
+            let mut destroyed = Vec::new();
             for (row, of) in rows {
                 // Since it was read its date may have been moved.
                 if tx.has(DUE, &row)? {
-                    destroyed += usize::from(sweep_one(tx, &row, &of, now, &audit)?);
+                    destroyed.extend(sweep_one(tx, &row, &of, now, &audit)?);
                 }
             }
             Ok(destroyed)
@@ -210,13 +219,17 @@ impl Portal {
             let message = own_living(tx, mailbox, id, now)?;
             destroy(tx, message, now, true)?;
             audit::note(tx, &audit, now, Some(me), Event::MessageRecalled, id)
-        })
+        })?;
+        self.sessions.forget_glances(&[id]);
+        Ok(())
     }
 
     /// Destroys one holder's copy. The last copy takes the message with it.
     pub fn delete_copy(&self, member: &Member, id: MessageId) -> Result<(), Error> {
         let (now, audit, me, mailbox) = (self.now(), self.host.audit_key(), member.account(), member.mailbox());
-        self.store.write(move |tx| delete_copy(tx, mailbox, Some(me), id, now, &audit))
+        self.store.write(move |tx| delete_copy(tx, mailbox, Some(me), id, now, &audit))?;
+        self.sessions.forget_glances(&[id]);
+        Ok(())
     }
 }
 

@@ -1,9 +1,12 @@
 //! Folders: Inbox, Sent and Drafts as their owner sees them, a page at a time.
 
+use std::collections::HashMap;
+
 use super::drafts::{self, DraftText};
 use super::filing::{self, Folder};
-use super::ids::{MessageId, ThreadId, key};
-use super::messages::{self, Correspondent, Message, NoticeState, Opened};
+use super::glances::{Glance, snippet};
+use super::ids::{MailboxId, MessageId, ThreadId, key};
+use super::messages::{self, Message, NoticeState, Opened};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
 use super::time::Timestamp;
@@ -12,8 +15,6 @@ use crate::store::{Direction, Tx, after, prefix_end};
 
 /// Rows of one page.
 pub const PAGE_ROWS: usize = 50;
-/// Characters of a message's text that a list shows.
-const SNIPPET_CHARS: usize = 120;
 
 /// A line of a folder.
 #[derive(Debug)]
@@ -102,6 +103,39 @@ impl Gone {
     }
 }
 
+/// A page of messages being read.
+struct Reading<'r, T> {
+    tx: &'r T,
+    member: &'r Member,
+    now: Timestamp,
+    /// Names that were looked up: the lines of a page are of few people.
+    names: HashMap<MailboxId, String>,
+    /// What had to be opened.
+    new: Vec<(MessageId, Glance)>,
+}
+
+impl<T: Tx> Reading<'_, T> {
+    fn name(&mut self, mailbox: MailboxId) -> Result<String, Error> {
+        if let Some(name) = self.names.get(&mailbox) {
+            return Ok(name.clone());
+        }
+        let name = messages::correspondent(self.tx, mailbox)?.name;
+        self.names.insert(mailbox, name.clone());
+        Ok(name)
+    }
+
+    fn recipients(&mut self, message: &Message) -> Result<Vec<String>, Error> {
+        message.recipients().map(|holder| self.name(holder.mailbox)).collect()
+    }
+}
+
+/// What is found inside a message's seal, as far as a list shows it.
+enum Glanced {
+    Content(Glance),
+    Destroyed(messages::Destroyed),
+    Damaged,
+}
+
 impl Portal {
     /// A page of a folder; `before` is the cursor of an earlier page.
     pub fn folder(&self, member: &Member, folder: Folder, before: Option<&str>) -> Result<Page, Error> {
@@ -111,9 +145,11 @@ impl Portal {
             Some(cursor) => after(&[prefix.as_slice(), &parse_cursor(cursor)?].concat()),
             None => prefix.clone(),
         };
-        self.store.read(|tx| {
+        let forgotten = self.sessions.forgotten();
+        let (page, new) = self.store.read(|tx| {
             let found = tx.range(FOLDERS, &from, &prefix_end(&prefix), Direction::Forward, PAGE_ROWS + 1)?;
             let (more, mut rows) = (found.len() > PAGE_ROWS, Vec::new());
+            let mut reading = Reading { tx, member, now, names: HashMap::new(), new: Vec::new() };
             let mut last = None;
             for (row, message) in found.into_iter().take(PAGE_ROWS) {
                 let id = MessageId::from_key(&message).ok_or_else(|| Error::internal("a folder's row"))?;
@@ -123,13 +159,17 @@ impl Portal {
                         Err(Error::Expired) => None,
                         row => Some(row?),
                     },
-                    _ => Some(self.message_row(tx, member, id, now)?),
+                    _ => Some(self.message_row(&mut reading, id)?),
                 });
                 last = Some(row);
             }
             let cursor = last.and_then(|row| row.get(prefix.len()..).map(|c| data_encoding::HEXLOWER.encode(c)));
-            Ok(Page { rows, older: cursor.filter(|_| more) })
-        })
+            Ok::<_, Error>((Page { rows, older: cursor.filter(|_| more) }, reading.new))
+        })?;
+        if !new.is_empty() {
+            self.sessions.keep_glances(member.session(), forgotten, new);
+        }
+        Ok(page)
     }
 
     /// Threads with something unread.
@@ -137,16 +177,14 @@ impl Portal {
         self.store.read(|tx| filing::unread_threads(tx, member.mailbox()))
     }
 
-    fn message_row(&self, tx: &impl Tx, member: &Member, id: MessageId, now: Timestamp) -> Result<Row, Error> {
-        let (message, opened) = messages::open(tx, self.store.slots(), member, id, now)?;
+    fn message_row<T: Tx>(&self, reading: &mut Reading<'_, T>, id: MessageId) -> Result<Row, Error> {
+        let Reading { tx, member, .. } = *reading;
+        let message = messages::held(tx, member, id)?;
         let mine = message.sender == member.mailbox();
-        let from = messages::correspondent(tx, message.sender)?;
-        let to = message.recipients().map(|holder| messages::correspondent(tx, holder.mailbox));
-        let to: Vec<String> = to.map(|who| who.map(|who: Correspondent| who.name)).collect::<Result<_, Error>>()?;
         let unread = !mine && filing::is_unread(tx, member.mailbox(), message.thread)?;
         let mut row = Row {
             to: RowTarget::Thread(message.thread),
-            people: if mine { to.clone() } else { vec![from.name.clone()] },
+            people: if mine { reading.recipients(&message)? } else { vec![reading.name(message.sender)?] },
             subject: String::new(),
             snippet: String::new(),
             at: message.created,
@@ -156,16 +194,39 @@ impl Portal {
             status: mine.then(|| SentStatus::of(&message)),
             gone: None,
         };
-        match opened {
-            Opened::Content(content) => {
-                row.subject = content.subject;
-                row.snippet = snippet(&content.body);
-                row.files = content.files.len();
+        match self.glance(reading, &message)? {
+            Glanced::Content(mut glance) => {
+                row.subject = std::mem::take(&mut glance.subject);
+                row.snippet = std::mem::take(&mut glance.snippet);
+                row.files = glance.files;
             }
-            Opened::Destroyed(at) => row.gone = Some(Gone::of(&message, &from.name, to, at)),
-            Opened::Damaged => row.subject = "This message was changed on the disk and can't be shown.".into(),
+            Glanced::Destroyed(at) => {
+                let (from, to) = (reading.name(message.sender)?, reading.recipients(&message)?);
+                row.gone = Some(Gone::of(&message, &from, to, at));
+            }
+            Glanced::Damaged => row.subject = "This message was changed on the disk and can't be shown.".into(),
         }
         Ok(row)
+    }
+
+    /// What a list shows of a message that its reader holds: remembered, or else opened.
+    fn glance<T: Tx>(&self, reading: &mut Reading<'_, T>, message: &Message) -> Result<Glanced, Error> {
+        let Reading { tx, member, now, .. } = *reading;
+        if let Some(destroyed) = message.gone(now) {
+            return Ok(Glanced::Destroyed(destroyed));
+        }
+        if let Some(glance) = self.sessions.glance(member.session(), message.id) {
+            return Ok(Glanced::Content(glance));
+        }
+        Ok(match messages::open_held(tx, self.store.slots(), member, message, now)? {
+            Opened::Content(content) => {
+                let glance = Glance::of(&content);
+                reading.new.push((message.id, glance.clone()));
+                Glanced::Content(glance)
+            }
+            Opened::Destroyed(at) => Glanced::Destroyed(at),
+            Opened::Damaged => Glanced::Damaged,
+        })
     }
 
     fn draft_row(&self, tx: &impl Tx, member: &Member, id: MessageId) -> Result<Row, Error> {
@@ -195,13 +256,4 @@ impl Portal {
 fn parse_cursor(cursor: &str) -> Result<Vec<u8>, Error> {
     let bytes = data_encoding::HEXLOWER.decode(cursor.as_bytes()).map_err(|_| Error::NotFound)?;
     if bytes.len() == 24 { Ok(bytes) } else { Err(Error::NotFound) }
-}
-
-fn snippet(body: &str) -> String {
-    let text = body.split_whitespace().take(40).collect::<Vec<_>>().join(" ");
-    let mut short: String = text.chars().take(SNIPPET_CHARS).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }

@@ -248,21 +248,38 @@ pub(super) fn open(
     id: MessageId,
     now: Timestamp,
 ) -> Result<(Message, Opened), Error> {
+    let message = held(tx, member, id)?;
+    let opened = open_held(tx, slots, member, &message, now)?;
+    Ok((message, opened))
+}
+
+/// What stands outside the seal of a message of which `member` holds a copy.
+pub(super) fn held(tx: &impl Tx, member: &Member, id: MessageId) -> Result<Message, Error> {
     let message = message(tx, id)?;
     message.holder(member.mailbox()).ok_or(Error::NotFound)?;
+    Ok(message)
+}
+
+/// Opens what [`held`] gave.
+pub(super) fn open_held(
+    tx: &impl Tx,
+    slots: &SlotFile,
+    member: &Member,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Opened, Error> {
     if let Some(destroyed) = message.gone(now) {
-        return Ok((message, Opened::Destroyed(destroyed)));
+        return Ok(Opened::Destroyed(destroyed));
     }
-    let opened = match open_believed(tx, slots, member, &message) {
-        Ok(content) => Opened::Content(content),
-        Err(Error::Expired) => Opened::Destroyed(Destroyed { at: now, recalled: false }),
+    match open_believed(tx, slots, member, message) {
+        Ok(content) => Ok(Opened::Content(content)),
+        Err(Error::Expired) => Ok(Opened::Destroyed(Destroyed { at: now, recalled: false })),
         Err(Error::Internal { cause }) => {
             tracing::error!(message = %message.id, cause, "a message is not what its sender signed");
-            Opened::Damaged
+            Ok(Opened::Damaged)
         }
-        Err(error) => return Err(error),
-    };
-    Ok((message, opened))
+        Err(error) => Err(error),
+    }
 }
 
 fn open_believed(tx: &impl Tx, slots: &SlotFile, member: &Member, message: &Message) -> Result<Content, Error> {

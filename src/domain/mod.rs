@@ -14,6 +14,7 @@ pub mod fields;
 pub mod files;
 pub mod filing;
 pub mod folders;
+mod glances;
 pub mod ids;
 mod interrupted;
 pub mod invites;
