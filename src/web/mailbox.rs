@@ -10,6 +10,7 @@ use super::page::value;
 use super::when::Calendar;
 use crate::domain::filing::Folder;
 use crate::domain::folders::{Gone, Page, Row, RowTarget, SentStatus};
+use crate::domain::sessions::initials;
 
 /// Where a page of a folder begins.
 #[derive(Debug, Default, Deserialize)]
@@ -64,6 +65,7 @@ fn line(row: &Row, calendar: &Calendar) -> Value {
     context! {
         url,
         people => row.people.join(", "),
+        initials => row.people.first().map(|name| initials(name)),
         subject => row.subject.as_str(),
         snippet => row.snippet.as_str(),
         date => value(calendar.when(row.at)),

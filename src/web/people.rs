@@ -37,6 +37,7 @@ fn line(view: &PersonView, calendar: &Calendar, manager: &Manager) -> Value {
     let name = account.name();
     context! {
         id => account.id.to_string(),
+        initials => sessions::initials(&name),
         name => (name != account.email.as_str()).then_some(name),
         email => account.email.as_str(),
         relationship => relationship(account),

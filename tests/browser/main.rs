@@ -6,16 +6,14 @@
 
 #[path = "../portal/client.rs"]
 mod client;
+mod stage;
 #[path = "../portal/world.rs"]
 mod world;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
-
-use client::Client;
-use world::{ADMIN, PASSWORD, World, send};
+use stage::Stage;
 
 /// A journey on both screens, as two tests.
 macro_rules! journeys {
@@ -53,69 +51,33 @@ journeys! {
     keyboard,
 }
 
-/// The installation that a journey sees, and what it has asked for so far.
-struct Stage {
-    world: World,
-    admin: Option<Client>,
-}
-
-impl Stage {
-    fn admin(&mut self) -> &mut Client {
-        self.admin.as_mut().expect("the journey asks for \"set_up\" first")
+/// Pictures of every page, to be looked at: `cargo test --test browser shots -- --ignored`.
+mod shots {
+    #[test]
+    #[ignore = "takes pictures for people and proves nothing"]
+    fn at_a_desk() {
+        super::play("shots", "desk");
     }
 
-    fn answer(&mut self, asked: &Value) -> Value {
-        let text = |name: &str| asked[name].as_str().unwrap_or_else(|| panic!("no {name:?} in {asked}")).to_owned();
-        match text("do").as_str() {
-            "set_up" => {
-                self.admin = Some(self.world.set_up());
-                json!({ "email": ADMIN, "password": PASSWORD })
-            }
-            "turn" => {
-                self.world.turn(asked["seconds"].as_u64().expect("seconds"));
-                json!({})
-            }
-            "register" => {
-                let (email, first, last) = (text("email"), text("first"), text("last"));
-                let admin = self.admin.as_mut().expect("the journey asks for \"set_up\" first");
-                send(admin, &email, "Welcome", "We can write to each other here.");
-                self.world.register(admin, &email, &first, &last);
-                json!({ "email": email, "password": PASSWORD })
-            }
-            "send" => {
-                let (to, subject, body) = (text("to"), text("subject"), text("body"));
-                send(self.admin(), &to, &subject, &body);
-                json!({})
-            }
-            "link" => {
-                let (world, email) = (&self.world, text("email"));
-                let admin = self.admin.as_mut().expect("the journey asks for \"set_up\" first");
-                json!({ "link": world.link_to(admin, &email) })
-            }
-            "sign_admin_in" => {
-                let mut admin = self.world.client();
-                self.world.sign_in(&mut admin, ADMIN);
-                *self.admin() = admin;
-                json!({})
-            }
-            other => panic!("the journey asks for something unknown: {other}"),
-        }
+    #[test]
+    #[ignore = "takes pictures for people and proves nothing"]
+    fn on_a_phone() {
+        super::play("shots", "phone");
     }
 }
 
 /// Runs one journey; what it has to say of a failure goes to the standard error.
 fn play(journey: &str, screen: &str) {
-    let world = World::start();
+    let mut stage = Stage::new();
     let mut script = Command::new("node")
         .args(["run.mjs", journey, screen])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser"))
-        .env("SEALPOST_ORIGIN", format!("http://{}", world.address))
-        .env("SEALPOST_SETUP_LINK", world.setup_link.as_deref().unwrap_or_default())
+        .env("SEALPOST_ORIGIN", stage.origin())
+        .env("SEALPOST_SETUP_LINK", stage.setup_link())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("node must be installed; tests/run says what else");
-    let mut stage = Stage { world, admin: None };
     let mut answers = script.stdin.take().unwrap();
     for line in BufReader::new(script.stdout.take().unwrap()).lines() {
         let answer = stage.answer(&serde_json::from_str(&line.unwrap()).unwrap());

@@ -45,6 +45,12 @@ export class Stage {
     return JSON.parse(value);
   }
 
+  /** Somebody whom the administrator has invited and who has registered, unseen. */
+  async register(who) {
+    await this.ask("send", { to: who.email, relationship: who.relationship, subject: "Welcome", body: "We can write to each other here." });
+    return this.ask("register", who);
+  }
+
   /** Somebody with a browser of their own. */
   async person(name, options = {}) {
     const context = await this.browser.newContext({

@@ -7,8 +7,8 @@ export const needsCable = true;
 
 export default async function play(stage) {
   const { cable } = stage;
-  const admin = await stage.ask("set_up");
-  const member = await stage.ask("register", { email: "bob@northside.example", first: "Bob", last: "Okafor" });
+  const admin = await stage.ask("set up");
+  const member = await stage.register({ email: "bob@northside.example", first: "Bob", last: "Okafor" });
   const ann = await stage.member(admin);
   const { page } = ann;
   ann.expects("broken");

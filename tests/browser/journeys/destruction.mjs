@@ -6,8 +6,8 @@ const DAY = 86_400;
 const BOB = { email: "bob@northside.example", first: "Bob", last: "Okafor" };
 
 export default async function play(stage) {
-  const admin = await stage.ask("set_up");
-  const member = await stage.ask("register", BOB);
+  const admin = await stage.ask("set up");
+  const member = await stage.register(BOB);
   for (const subject of ["Keep me longer", "Recall me", "Delete me", "Let me go"]) {
     await stage.ask("send", { to: BOB.email, subject, body: `${subject}: the secret of this message` });
   }

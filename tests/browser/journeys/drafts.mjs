@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 
 export default async function play(stage) {
-  const ann = await stage.member(await stage.ask("set_up"));
+  const ann = await stage.member(await stage.ask("set up"));
   const { page } = ann;
   ann.expects(409, 422);
   await ann.open("Compose");

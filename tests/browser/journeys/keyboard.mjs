@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { setupLink, sideways } from "../stage.mjs";
 
 export default async function play(stage) {
-  const admin = await stage.ask("set_up");
+  const admin = await stage.ask("set up");
   const ann = await stage.member(admin);
   await write(ann);
   await larger(stage, ann);

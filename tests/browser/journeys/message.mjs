@@ -7,7 +7,7 @@ const BOB = "bob@northside.example";
 const SUBJECT = "Periapical film, tooth 14";
 
 export default async function play(stage) {
-  const ann = await stage.member(await stage.ask("set_up"));
+  const ann = await stage.member(await stage.ask("set up"));
   const large = await noise(stage.folder, "CBCT volume.dcm", 90 * MB);
   const small = await noise(stage.folder, "Röntgen 14 – 老師.png", 300_000);
   await write(stage, ann, large, small);

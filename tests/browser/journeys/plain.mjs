@@ -6,7 +6,7 @@ import { digest, download, noise } from "../files.mjs";
 const PLAIN = { javaScriptEnabled: false };
 
 export default async function play(stage) {
-  const admin = await stage.ask("set_up");
+  const admin = await stage.ask("set up");
   const ann = await stage.member(admin, PLAIN);
   const { page } = ann;
   ann.expects(422);

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 const MINUTE = 60;
 
 export default async function play(stage) {
-  const admin = await stage.ask("set_up");
-  const member = await stage.ask("register", { email: "bob@northside.example", first: "Bob", last: "Okafor" });
+  const admin = await stage.ask("set up");
+  const member = await stage.register({ email: "bob@northside.example", first: "Bob", last: "Okafor" });
   const ann = await stage.member(admin);
   await leave(stage, ann, admin);
   await locked(stage, ann, member);
