@@ -10,7 +10,7 @@ pub struct Metrics {
     answers: [AtomicU64; 5],
     /// Messages sent.
     pub sends: Counter,
-    /// Holders' copies destroyed, by their date, recall or deletion.
+    /// Messages and drafts destroyed on their date.
     pub destroyed: Counter,
     /// Attachment bytes received, before sealing.
     pub upload_bytes: Counter,
@@ -77,7 +77,7 @@ impl Metrics {
         }
         let counters = [
             ("sealpost_sends_total", "Messages sent.", &self.sends),
-            ("sealpost_destroyed_total", "Copies of messages destroyed.", &self.destroyed),
+            ("sealpost_destroyed_total", "Messages and drafts destroyed on their date.", &self.destroyed),
             ("sealpost_upload_bytes_total", "Attachment bytes received.", &self.upload_bytes),
             ("sealpost_sign_ins_total", "Sign-ins that succeeded.", &self.sign_ins),
             ("sealpost_sign_ins_refused_total", "Sign-ins that were refused.", &self.sign_ins_refused),

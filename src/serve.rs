@@ -246,7 +246,11 @@ async fn round(which: Loop, web: &Web) -> Result<Option<Timestamp>, Error> {
             web.metrics.faults.add(swept.failed as u64);
             Ok(swept.next)
         }
-        Loop::Outbox => hand_over(web).await,
+        Loop::Outbox => {
+            let next = hand_over(web).await?;
+            web.metrics.outbox_waiting.set(web.portal.run(|portal| portal.letters_waiting()).await?);
+            Ok(next)
+        }
         Loop::Upkeep => {
             web.limits.forget_old();
             web.portal.run(|portal| portal.upkeep_due()).await.map(Some)

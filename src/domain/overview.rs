@@ -17,6 +17,11 @@ pub struct Overview {
 }
 
 impl Portal {
+    /// Letters in the outbox.
+    pub fn letters_waiting(&self) -> Result<u64, Error> {
+        self.store.read(|tx| Ok(tx.rows(OUTBOX)?))
+    }
+
     /// How the installation stands.
     pub fn overview(&self) -> Result<Overview, Error> {
         let clock_jump = self.clock_jump()?;
