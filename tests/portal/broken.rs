@@ -72,7 +72,7 @@ fn a_file_that_was_too_much_is_not_waited_for() {
     let draft = compose(&mut ann);
     let reserved = begin(&mut ann, &draft, 100 * MIB - 10);
     let file = FilePart { field: "files[]", name: "x.bin", kind: "application/octet-stream", bytes: &[7; 11] };
-    let page = ann.post_files("/compose", &form(&draft, "send"), &[file]).expect(422).text();
+    let page = ann.post_files("/compose", &form(&draft, "send"), &[file]).expect(413).text();
     assert!(page.contains("100 MB"), "{page}");
     tus(&mut ann, "DELETE", &reserved, &[], b"").expect(204);
     let sent = ann.post_files("/compose", &form(&draft, "send"), &[]).expect(303);

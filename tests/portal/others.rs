@@ -30,7 +30,7 @@ const UNKNOWN: &str = "0123456789abcdef0123456789abcdef";
 #[test]
 fn every_identifier_of_somebody_else_is_unknown() {
     let mut all_of_us = pair();
-    let mut eve = all_of_us.join("eve@hillside.example", "doctor_other", "Eve");
+    let mut eve = all_of_us.join("eve@riverside.example", "doctor_mine", "Eve");
     let Pair { world, mut ann, mut lee, .. } = all_of_us;
     world.sign_in(&mut lee, LEE);
     let own = [("to", LEE), ("subject", "Private")];

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::forms::{LEE, compose, has_fault, read};
-use crate::world::{ADMIN, World};
+use crate::world::{ADMIN, World, set_up};
 
 #[test]
 fn settings_are_checked_kept_and_obeyed() {
@@ -66,7 +66,7 @@ fn there_is_no_outbox_where_mail_goes_out_or_others_can_reach_us() {
     ann.headers.push(("X-Forwarded-For".into(), "203.0.113.9".into()));
     let link = world.setup_link.clone().unwrap();
     assert!(link.starts_with("https://post.riverside.example/setup/"), "{link}");
-    world.set_up_from(&mut ann);
+    set_up(&mut ann, &link);
     ann.get("/outbox").expect(404);
     let about = read(&mut ann, "/settings/about");
     assert!(about.contains("nobody is told of their messages"), "{about}");

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::forms::{has_fault, read};
-use crate::world::{ADMIN, PASSWORD, World};
+use crate::world::{ADMIN, PASSWORD, World, confirm_kit};
 
 fn form<'f>(token: &'f str, own: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
     let usual = [
@@ -103,6 +103,6 @@ fn the_kit_comes_before_anything_else() {
     assert!(page.contains("is not right. Look at the kit that you printed."), "{page}");
     admin.get("/inbox").expect(303);
     assert!(admin.post("/setup/kit", &[]).expect(422).text().contains("is not right"), "nothing typed");
-    World::confirm_kit(&mut admin);
+    confirm_kit(&mut admin);
     admin.get("/inbox").expect(200);
 }
