@@ -111,11 +111,12 @@ impl Portal {
     /// Sends a draft.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the field; [`Error::Denied`] for one who may not begin conversations.
+    /// [`Error::Invalid`] names the field; [`Error::Denied`] for one who may not begin conversations;
+    /// [`Error::Expired`] when the draft was sent before, with another text.
     pub fn send(&self, member: &Member, draft: MessageId, text: &DraftText) -> Result<Sent, Error> {
         for _ in 0..SEND_TRIES_MAX {
             if let Some(sent) = self.already_sent(member, draft)? {
-                return Ok(sent);
+                return self.same_again(member, sent, text);
             }
             match self.try_to_send(member, draft, text) {
                 // A second click was faster, a recipient registered or was invited by somebody else: look again.
@@ -151,6 +152,23 @@ impl Portal {
         self.store.write(move |tx| ready.write(tx, &audit, &notices))?;
         self.wake(Loop::Outbox);
         Ok(sent)
+    }
+
+    /// Whether a draft has become a message.
+    pub fn is_sent(&self, member: &Member, draft: MessageId) -> Result<bool, Error> {
+        Ok(self.already_sent(member, draft)?.is_some())
+    }
+
+    /// What is sent twice is sent once; what was changed in between, on a page that the browser went back to, must not
+    /// be lost as if it had been sent.
+    fn same_again(&self, member: &Member, sent: Sent, text: &DraftText) -> Result<Sent, Error> {
+        let (subject, body) = check_content(text)?;
+        match self.open_message(member, sent.message) {
+            Ok((_, content)) if content.subject != subject || content.body != body => Err(Error::Expired),
+            // Destroyed or deleted meanwhile: there is nothing to compare it with.
+            Ok(_) | Err(Error::Expired | Error::Conflict | Error::NotFound) => Ok(sent),
+            Err(error) => Err(error),
+        }
     }
 
     fn already_sent(&self, member: &Member, id: MessageId) -> Result<Option<Sent>, Error> {

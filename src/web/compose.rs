@@ -21,6 +21,9 @@ use crate::domain::send::AddressView;
 use crate::domain::sessions::Member;
 use crate::domain::{Error, Portal, Timestamp};
 
+/// What somebody sees who changes a message that was sent.
+const SENT_BEFORE: &str = "This message was sent before you changed it. What stands here now is a new message: choose \
+                           Send to send it too. Its files have to be attached again.";
 /// Bytes of one text part of the form: 200,000 characters of four bytes, and some.
 const PART_BYTES_MAX: usize = 1024 * 1024;
 /// The name that the form gives its files.
@@ -371,9 +374,14 @@ async fn saved(signed: &Signed, form: &Form, draft: MessageId, text: DraftText, 
 
 /// The form as it was, with the fault beside its field; the text is safe in the draft as well.
 async fn again(signed: &Signed, form: &Form, draft: MessageId, text: DraftText, error: Error) -> Result<Response> {
-    if !matches!(error, Error::Invalid { .. }) {
-        return Err(error.into());
-    }
+    let member = signed.member.clone();
+    let is_sent = signed.web().portal.run(move |portal| portal.is_sent(&member, draft)).await?;
+    let (draft, error) = match error {
+        // The browser went back to the page of a message that was sent, and the text was changed there.
+        Error::Expired if is_sent => (MessageId::generate(), Error::invalid("form", SENT_BEFORE)),
+        Error::Invalid { .. } => (draft, error),
+        error => return Err(error.into()),
+    };
     let member = signed.member.clone();
     let mut sheet = signed
         .web()

@@ -128,6 +128,21 @@ fn a_double_click_sends_once() {
 }
 
 #[test]
+fn what_is_changed_after_going_back_is_not_taken_for_sent() {
+    let Pair { world: _world, mut ann, mut lee, .. } = pair();
+    ann.visit("/compose").expect(200);
+    let page = hidden(&ann);
+    ann.post_files("/compose", &filled(&page, &[("to", LEE), ("subject", "Tooth 14")]), &[]).expect(303);
+    // The browser goes back to the page as it was, and the text is changed there.
+    let changed = filled(&page, &[("to", LEE), ("subject", "Tooth 14"), ("body", "No, tooth 15.")]);
+    let answer = unescape(&ann.post_files("/compose", &changed, &[]).expect(422).text());
+    assert!(answer.contains("This message was sent before you changed it.") && answer.contains("No, tooth 15."));
+    let fresh = hidden(&ann);
+    let sent = ann.post_files("/compose", &filled(&fresh, &[("to", LEE), ("body", "No, tooth 15.")]), &[]).expect(303);
+    assert!(read(&mut lee, &sent.location().unwrap()).contains("No, tooth 15."));
+}
+
+#[test]
 fn a_form_with_files_that_is_sent_again_leads_to_the_message() {
     let Pair { world: _world, mut ann, mut lee, .. } = pair();
     ann.visit("/compose").expect(200);
