@@ -195,7 +195,10 @@ async fn open(config: &Arc<Config>, clock: &Arc<dyn Clock>) -> Result<Arc<Portal
     let (told, time) = (Arc::clone(config), Arc::clone(clock));
     let opened = tokio::task::spawn_blocking(move || open_portal(&told, time)).await;
     let portal = opened.map_err(crate::web::internal)??;
-    portal.run(|portal| portal.sweep()).await?;
+    match portal.run(|portal| portal.sweep()).await {
+        Err(Error::Full) => tracing::warn!("the disk is full: what is overdue is destroyed, its rows wait for room"),
+        swept => _ = swept?,
+    }
     Ok(portal)
 }
 

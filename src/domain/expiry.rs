@@ -107,6 +107,9 @@ fn sweep_one(
 
 /// Whether an error comes from what stands in the rows, and not from the disk or the database as a whole.
 pub(super) fn is_of_rows(error: &Error) -> bool {
+    if matches!(error, Error::Full) {
+        return false;
+    }
     let Error::Internal { cause } = error else { return true };
     match cause.downcast_ref() {
         Some(StoreError::Decode { .. } | StoreError::Tampered { .. } | StoreError::Panicked) | None => true,
@@ -117,12 +120,15 @@ pub(super) fn is_of_rows(error: &Error) -> bool {
 impl Portal {
     /// Destroys what is due, a batch at a time until nothing is; says when the next thing will be. What cannot be
     /// destroyed, because its rows are damaged, keeps nothing else alive.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when the keys of everything due are overwritten, but the disk has no room to forget the rows.
     pub fn sweep(&self) -> Result<Swept, Error> {
         let now = self.now();
         self.uploads.tidy(now);
         self.tidy_sessions()?;
         let end = now.plus(1).ascending();
-        let mut swept = Swept::default();
+        let (mut swept, mut is_full) = (Swept::default(), false);
         if self.clock_is_believed(now)? {
             let mut from = Vec::new();
             loop {
@@ -130,8 +136,14 @@ impl Portal {
                 let rows = self.store.read(|tx| tx.range(DUE, &start, &end, Direction::Forward, SWEEP_BATCH))?;
                 let Some((last, _)) = rows.last() else { break };
                 from = after(last);
-                self.sweep_batch(rows, now, &mut swept)?;
+                match self.sweep_batch(rows, now, &mut swept) {
+                    Err(Error::Full) => is_full = true,
+                    done => done?,
+                }
             }
+        }
+        if is_full {
+            return Err(Error::Full);
         }
         let next = self.store.read(|tx| tx.range(DUE, &end, &[], Direction::Forward, 1))?;
         let next = next.first().and_then(|(key, _)| key.first_chunk::<8>().copied());

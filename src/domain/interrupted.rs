@@ -65,10 +65,10 @@ impl Portal {
     }
 }
 
-/// A damaged row must not keep the whole portal from opening: it is logged.
+/// A damaged row must not keep the whole portal from opening, nor must a full disk: it is logged.
 fn unless_damaged<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
-        Err(error) if expiry::is_of_rows(&error) => {
+        Err(error) if expiry::is_of_rows(&error) || matches!(error, Error::Full) => {
             tracing::error!(cause = chain(&error), "an interrupted destruction could not be finished");
             Ok(None)
         }

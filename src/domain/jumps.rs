@@ -10,7 +10,7 @@ use super::audit::{self, Event};
 use super::portal::{DAY, Error, MINUTE, Portal};
 use super::time::Timestamp;
 use crate::store::tables::META;
-use crate::store::{Record, Table, Tx};
+use crate::store::{Record, StoreError, Table, Tx};
 
 /// Key of the mark in the meta table.
 const MARK: &[u8] = b"clock";
@@ -76,8 +76,11 @@ impl Portal {
             Verdict::Believed => Ok(true),
             Verdict::Wait => Ok(false),
             Verdict::Renew => {
-                self.store.write(move |tx| tx.put_record(MARK, &Mark { wall, since_boot, jumped: None }))?;
-                Ok(true)
+                match self.store.write(move |tx| tx.put_record(MARK, &Mark { wall, since_boot, jumped: None })) {
+                    // The old mark is as good: a full disk is no reason to let anything live on.
+                    Err(StoreError::Full) => Ok(true),
+                    done => Ok(done.map(|()| true)?),
+                }
             }
             Verdict::Jumped(jump) => {
                 tracing::warn!(hours = jump / super::portal::HOUR, "the clock has jumped; destruction waits");

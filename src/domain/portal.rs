@@ -51,6 +51,9 @@ pub enum Error {
         /// How long to wait before it is worth trying again.
         retry_after: Duration,
     },
+    /// The server's disk is full: nothing of what was asked for was written.
+    #[error("the disk is full")]
+    Full,
     /// Something broke here. Logged once, where it is turned into an answer; the person sees a reference number.
     #[error("something broke")]
     Internal {
@@ -75,6 +78,7 @@ impl Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::Full => Self::Full,
             StoreError::Crypto(error) => error.into(),
             other => Self::internal(other),
         }
@@ -86,7 +90,11 @@ impl From<CryptoError> for Error {
         match error {
             CryptoError::Destroyed => Self::Expired,
             CryptoError::Busy => Self::Limited { retry_after: BUSY_WAIT },
-            other => Self::internal(other),
+            // The store knows a full disk when it sees one.
+            other => match StoreError::from(other) {
+                StoreError::Full => Self::Full,
+                other => Self::internal(other),
+            },
         }
     }
 }

@@ -16,7 +16,7 @@ use super::sessions::Member;
 use super::time::Timestamp;
 use crate::crypto::ContentKey;
 use crate::crypto::seal::ContentWriter;
-use crate::store::BlobWriter;
+use crate::store::{BlobWriter, StoreError};
 
 /// Longest file name, in bytes of UTF-8.
 pub const FILE_NAME_BYTES_MAX: usize = 255;
@@ -141,7 +141,7 @@ impl UploadLease {
     /// Seals bytes. Blocks on the disk.
     ///
     /// # Errors
-    /// [`Error::Invalid`] on `files` when there are more than announced; [`Error::Internal`] when the disk refuses:
+    /// [`Error::Invalid`] on `files` when there are more than announced; [`Error::Full`] when the disk has no room:
     /// the upload is lost then, its draft is not.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let length = bytes.len() as u64;
@@ -152,7 +152,7 @@ impl UploadLease {
         if let Err(error) = sealing.writer.write_all(bytes) {
             // A seal that was interrupted in the middle of a chunk cannot go on.
             self.sealing = None;
-            return Err(Error::internal(format!("writing an upload: {error}")));
+            return Err(StoreError::io("writing an upload")(error).into());
         }
         self.progress.offset += length;
         Ok(())
@@ -252,7 +252,7 @@ impl Portal {
         let known = self.uploads.open().get(&lease.id).map(|upload| (upload.draft, upload.name.clone()));
         let (draft, name) = known.ok_or(Error::NotFound)?;
         let Sealing { writer, key } = *lease.sealing.take().ok_or(Error::NotFound)?;
-        let (blob, digest) = writer.finish().map_err(|error| Error::internal(format!("ending an upload: {error}")))?;
+        let (blob, digest) = writer.finish().map_err(StoreError::io("ending an upload"))?;
         let (blob, _) = blob.finish()?;
         let info = FileInfo {
             id: lease.id,

@@ -10,7 +10,8 @@
 //!    are unlinked;
 //! 5. everybody gets an answer.
 //!
-//! If the commit fails, new slots are erased and nobody is told of a success. Whether a commit that reported an error
+//! If the commit fails, new slots are erased and nobody is told of a success; slots that were to be erased are erased
+//! all the same, because a full disk must not keep anything alive beyond its date. Whether a commit that reported an error
 //! came about all the same is not left open: each group writes its number, and the database that is opened again has it
 //! or not.
 
@@ -21,7 +22,7 @@ use super::overlay::{Staged, WriteTx, give_back};
 use super::record::Record;
 use super::tables::{META, Table};
 use super::tx::{ReadTx, Tx as _};
-use crate::crypto::slots::SlotFile;
+use crate::crypto::slots::{SlotFile, SlotRef};
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -187,6 +188,7 @@ impl Writer {
             Ok(true) => {}
             Err(error) => {
                 if !(error.is_of_database() && came_about(&self.shared, number)) {
+                    erase(&self.shared.slots, &staged.erased);
                     give_back(&self.shared.slots, &staged.made);
                     return Err(error);
                 }
@@ -227,6 +229,18 @@ impl Writer {
         }
         transaction.commit().map_err(StoreError::database("committing"))?;
         Ok(true)
+    }
+}
+
+/// Overwrites slots that were to be erased, although the rows that name them stay for now.
+fn erase(slots: &SlotFile, erased: &[SlotRef]) {
+    for slot in erased {
+        if let Err(error) = slots.clear(slot.index) {
+            tracing::error!(%error, "a slot could not be overwritten; whoever erases tries again");
+        }
+    }
+    if !erased.is_empty() {
+        slots.sync();
     }
 }
 

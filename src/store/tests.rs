@@ -281,6 +281,20 @@ fn a_slot_is_overwritten_whatever_stands_in_it() {
 }
 
 #[test]
+fn an_erased_slot_is_gone_on_a_full_disk_as_well() {
+    let bench = Bench::new();
+    let store = bench.open();
+    let slot = new_slot(&store);
+    store.inner.shared.engine.fault.set(true);
+    let erase = move |tx: &mut WriteTx<'_>| tx.erase_slot(slot);
+    assert!(matches!(store.write(erase), Err(StoreError::Full)));
+    assert!(is_destroyed(&store, slot));
+    store.inner.shared.engine.fault.set(false);
+    store.write(erase).unwrap();
+    assert_eq!(get(&store, SLOTS, &slot.index.to_be_bytes()), None, "its row goes when there is room");
+}
+
+#[test]
 fn a_retired_slot_is_overwritten_behind_the_commit_and_kept_without_it() {
     let bench = Bench::new();
     let store = bench.open();

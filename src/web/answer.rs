@@ -142,6 +142,12 @@ fn by_status(status: StatusCode, retry: Option<u64>) -> Words {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             words("media_type", "Not like this", "This kind of content is not taken here.")
         }
+        StatusCode::INSUFFICIENT_STORAGE => words(
+            "full",
+            "The server's disk is full",
+            "Nothing that was saved is lost, but nothing new can be saved until somebody makes room. Please tell the \
+             practice that runs this server, and try again later.",
+        ),
         status if status.is_client_error() => {
             words("unreadable", "That could not be read", "The request is not well-formed.")
         }

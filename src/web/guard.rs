@@ -214,7 +214,7 @@ async fn standing(web: &Web, token: Option<String>) -> Result<(Option<(Member, M
                     let me = portal.me(&member)?;
                     Some((member, me))
                 }
-                Some(Err(Error::Internal { cause })) => return Err(Error::Internal { cause }),
+                Some(Err(fault @ (Error::Internal { .. } | Error::Full))) => return Err(fault),
                 Some(Err(_)) | None => None,
             };
             Ok((session, portal.practice()?.map(|practice| practice.name).unwrap_or_default()))

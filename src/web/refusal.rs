@@ -80,6 +80,7 @@ impl ResponseError for Error {
             Self::Conflict => StatusCode::CONFLICT,
             Self::Expired => StatusCode::GONE,
             Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Full => StatusCode::INSUFFICIENT_STORAGE,
             Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

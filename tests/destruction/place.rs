@@ -1,6 +1,8 @@
 //! Where a data folder stands so that every byte of its disk can be read: an ext4 image mounted through a loop device,
 //! where root is allowed to do that; elsewhere a plain folder, of which the files are all there is to read.
 
+#![allow(dead_code, reason = "two test programs use this file, each what it needs")]
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,21 +19,22 @@ pub struct Place {
 impl Place {
     /// A fresh one; says on the test's output which kind it is.
     pub fn new() -> Self {
-        Self::of_bytes(IMAGE_BYTES)
+        let place = Self::of_bytes(IMAGE_BYTES);
+        let kind =
+            if place.mounted { "an ext4 image: its raw bytes" } else { "a plain folder: the bytes of its files" };
+        println!("The data folder is on {kind} are what is looked at.");
+        place
     }
 
-    /// The same with a disk of this size.
+    /// One of this size.
     pub fn of_bytes(bytes: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut place = Self { folder, mounted: false };
         fs::create_dir(place.mount_point()).unwrap();
         File::create(place.image()).unwrap().set_len(bytes).unwrap();
-        // 4 KiB blocks, as mkfs itself chooses for any disk that is not tiny.
-        let made = run("mkfs.ext4", &["-q", "-b", "4096"], &[&place.image()]);
+        // 4 KiB blocks, as mkfs itself chooses for any disk that is not tiny; nothing kept back for root.
+        let made = run("mkfs.ext4", &["-q", "-b", "4096", "-m", "0"], &[&place.image()]);
         place.mounted = made && run("mount", &["-o", "loop"], &[&place.image(), &place.mount_point()]);
-        let kind =
-            if place.mounted { "an ext4 image: its raw bytes" } else { "a plain folder: the bytes of its files" };
-        println!("The data folder is on {kind} are what is looked at.");
         place
     }
 
