@@ -19,6 +19,7 @@ export function size(bytes) {
     style: "unit",
     unit: units[power],
     unitDisplay: power === 0 ? "long" : "short",
+    useGrouping: false,
     maximumFractionDigits: power === 0 || amount >= 100 ? 0 : 1,
   }).format(amount);
 }
