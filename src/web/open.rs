@@ -23,8 +23,7 @@ pub fn home(anyone: Anyone) -> Response {
 /// `GET /terms`: the terms of use and their version.
 #[handler]
 pub fn terms(anyone: Anyone) -> Result<Response> {
-    let updated = context! { iso => TERMS_VERSION, short => TERMS_VERSION, long => TERMS_VERSION };
-    anyone.page("pages/terms.html", context! { version => TERMS_VERSION, updated })
+    anyone.page("pages/terms.html", context! { version => TERMS_VERSION })
 }
 
 /// `GET /healthz`: 200 when a read of the store succeeds.

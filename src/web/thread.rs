@@ -23,21 +23,21 @@ use crate::domain::{Error, Timestamp};
 #[handler]
 pub async fn show(signed: Signed, Path(id): Path<String>) -> Result<Response> {
     let (member, id) = (signed.member.clone(), id.parse::<ThreadId>()?);
-    let (thread, list) = signed
+    let (thread, page, sent, me) = signed
         .web()
         .portal
         .run(move |portal| {
             let thread = portal.thread(&member, id)?;
             let sent = thread.messages.iter().all(|view| view.mine);
             let folder = if sent { Folder::Sent } else { Folder::Inbox };
-            Ok((thread, (portal.folder(&member, folder, None)?, sent)))
+            // Asked for again: what has just been opened is no longer counted as unread.
+            Ok((thread, portal.folder(&member, folder, None)?, sent, portal.me(&member)?))
         })
         .await?;
-    let (page, sent) = list;
     let (list_title, list_url, folder) = if sent { ("Sent", "/sent", "sent") } else { ("Inbox", "/inbox", "inbox") };
     let list = rows(&signed, &page);
-    let context =
-        context! { list_title, list_url, folder, rows => list, page => "thread", ..page_of(&signed, &thread) };
+    let own = context! { list_title, list_url, folder, rows => list, page => "thread", me => value(me) };
+    let context = context! { ..own, ..page_of(&signed, &thread) };
     signed.page("pages/thread.html", context)
 }
 

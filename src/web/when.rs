@@ -117,7 +117,7 @@ impl Calendar {
         days.filter(|(_, at)| *at > self.now)
             .map(|(days, at)| Choice {
                 value: days.to_string(),
-                text: format!("{} · destroyed on {}", count(days.into(), "day"), self.zoned(at).strftime("%a %-d %B")),
+                text: format!("{} · destroyed on {}", count(days.into(), "day"), self.zoned(at).strftime("%-d %b")),
                 selected: selected == Some(days),
             })
             .collect()
@@ -188,7 +188,7 @@ mod tests {
         let calendar = Calendar::new("UTC", NOW);
         let choices = calendar.expiry_choices(NOW.plus(-10 * DAY), Some(20));
         assert_eq!(choices.len(), 20);
-        assert_eq!(choices.first().unwrap().text, "30 days · destroyed on Sun 13 December");
+        assert_eq!(choices.first().unwrap().text, "30 days · destroyed on 13 Dec");
         assert!(choices.iter().find(|choice| choice.value == "20").unwrap().selected);
     }
 

@@ -1,5 +1,6 @@
 // The door: fetches only the elements that the page holds. Every page works without any of them.
 
+import "./faults.js";
 import "./once.js";
 import "./panels.js";
 import "./tips.js";

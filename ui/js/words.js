@@ -5,20 +5,12 @@ export function fill(text, values) {
   return text.replace(/\{(\w+)\}/g, (whole, key) => (key in values ? String(values[key]) : whole));
 }
 
-const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
+const UNITS = ["KB", "MB", "GB"];
 
-/** Bytes for people, in the language of the page: "4.2 MB". One MB is 1024 × 1024 bytes, as the limits count. */
+/** Bytes for people, as the server says it: "4.2 MB". One MB is 1024 × 1024 bytes, as the limits count. */
 export function size(bytes) {
-  let power = 0;
-  let amount = bytes;
-  while (amount >= 1024 && power < units.length - 1) {
-    amount /= 1024;
-    power += 1;
-  }
-  return new Intl.NumberFormat(document.documentElement.lang, {
-    style: "unit",
-    unit: units[power],
-    unitDisplay: power === 0 ? "long" : "short",
-    maximumFractionDigits: power === 0 || amount >= 100 ? 0 : 1,
-  }).format(amount);
+  if (bytes < 1024) return bytes === 1 ? "1 byte" : `${bytes} bytes`;
+  const at = UNITS.findLastIndex((_, power) => power === 0 || bytes >= 0.99 * 1024 ** (power + 1));
+  const tenths = Math.round((bytes * 10) / 1024 ** (at + 1));
+  return `${tenths < 1000 ? tenths / 10 : Math.round(tenths / 10)} ${UNITS[at]}`;
 }

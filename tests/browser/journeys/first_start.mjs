@@ -5,6 +5,9 @@ import { setupLink } from "../stage.mjs";
 
 const ROOMS = ["Sent", "Drafts", "People", "Outbox", "Settings", "Profile", "Inbox"];
 
+/** How many sheets of paper a PDF is. */
+const sheets = (pdf) => pdf.toString("latin1").match(/\/Type *\/Page\b/g).length;
+
 export default async function play(stage) {
   const ann = await stage.person("ann");
   const { page } = ann;
@@ -42,6 +45,7 @@ export default async function play(stage) {
   assert.match(await page.locator(".kit-identity").textContent(), /^AGE-SECRET-KEY-1/);
   assert(await page.getByRole("img", { name: /QR/ }).isVisible());
   await ann.look("the recovery kit");
+  for (const format of ["A4", "Letter"]) assert.equal(sheets(await page.pdf({ format })), 1, `one sheet of ${format}`);
   await ann.go("/inbox");
   assert(page.url().endsWith("/setup/kit"), "the kit comes first");
 

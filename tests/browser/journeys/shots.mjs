@@ -33,6 +33,17 @@ async function shot(person, name) {
   await page.emulateMedia({ colorScheme: "light" });
 }
 
+/** The page as a sheet of A4 with its margins shows it. */
+async function paper({ page }, name) {
+  const screen = page.viewportSize();
+  await page.emulateMedia({ media: "print" });
+  await page.setViewportSize({ width: 658, height: 987 });
+  await page.screenshot({ path: join(FOLDER, `${stage.screen}-light`, `${String(taken).padStart(2, "0")} ${name}.png`), fullPage: true });
+  await page.emulateMedia({ media: "screen" });
+  await page.setViewportSize(screen);
+  await page.pdf({ path: join(FOLDER, `${name}.pdf`), format: "A4", preferCSSPageSize: true });
+}
+
 export default async function play(theStage) {
   stage = theStage;
   for (const light of ["light", "dark"]) await mkdir(join(FOLDER, `${stage.screen}-${light}`), { recursive: true });
@@ -73,7 +84,7 @@ async function setUp() {
   await page.getByRole("button", { name: "Create practice" }).click();
   await page.waitForURL("**/setup/kit");
   await shot(ann, "recovery kit");
-  await page.pdf({ path: join(FOLDER, `kit-${stage.screen}.pdf`), format: "A4", preferCSSPageSize: true });
+  await paper(ann, "recovery kit on paper");
   const words = await page.locator(".kit-words li").allTextContents();
   await page.getByRole("link", { name: "I have printed it" }).click();
   const asked = page.getByLabel(/^Word \d+$/);
@@ -91,8 +102,11 @@ async function setUp() {
 }
 
 async function correspond() {
-  const send = (from, to, subject, body, more = {}) => stage.ask("send", { from: from?.email, to: to.email, relationship: to.relationship, subject, body, ...more });
   const turn = (seconds) => stage.ask("turn", { seconds });
+  const send = async (from, to, subject, body, more = {}) => {
+    await turn(7 * 60);
+    await stage.ask("send", { from: from?.email, to: to.email, relationship: to.relationship, subject, body, ...more });
+  };
   await send(null, TOMAS, "Your crown is ready", "Dear Mr Herrera,\n\nyour crown has arrived from the laboratory. Shall we say Thursday at 9?\n\nRiverside Dental", { days: 2 });
   await send(null, SAMUEL, "Retreatment 46", "Dear Samuel,\n\ncould you take over the retreatment of 46? The file of 2019 is attached.", { files: ["46 before.jpg", "46 after.jpg"], days: 12 });
   await send(TOMAS, TOMAS, "Re: Your crown is ready", "Thursday is fine, thank you. Is there anything that I should not eat before?", { reply: "Welcome", days: 5 });
@@ -136,10 +150,11 @@ async function inside(admin) {
     await page.keyboard.press("Escape");
   }
   await page.getByRole("link", { name: "Print" }).click();
-  await shot(ann, "thread on paper");
+  await shot(ann, "thread before it is printed");
+  await paper(ann, "thread on paper");
   await thread("/sent", IMPLANT);
   await shot(ann, "twelve files");
-  await thread("/inbox", "Crown is ready".replace("Crown", "Your crown"));
+  await thread("/inbox", "Your crown is ready");
   await shot(ann, "thread with a destroyed message");
   await thread("/sent", "Space maintainer");
   await shot(ann, "not opened yet");
