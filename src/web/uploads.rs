@@ -26,8 +26,12 @@ use crate::domain::{Error, Portal};
 
 /// The version of tus that we speak.
 const TUS_VERSION: &str = "1.0.0";
-/// Pieces of the network that may wait to be sealed: bounds what an upload keeps in memory.
-const PIECES_WAITING_MAX: usize = 8;
+/// Bytes gathered from the network before the sealing thread is woken for them.
+const BATCH_BYTES: usize = 256 * 1024;
+/// Pieces of a batch: a client that sends byte by byte must not make us keep more in bookkeeping than in bytes.
+const BATCH_PIECES_MAX: usize = 64;
+/// Batches that may wait to be sealed: bounds what an upload keeps in memory.
+const BATCHES_WAITING_MAX: usize = 2;
 /// The media type of a tus PATCH.
 const OFFSET_STREAM: &str = "application/offset+octet-stream";
 
@@ -35,7 +39,10 @@ const OFFSET_STREAM: &str = "application/offset+octet-stream";
 pub struct Intake {
     portal: Arc<Portal>,
     member: Member,
-    pieces: mpsc::Sender<Bytes>,
+    /// What is gathered, and its length.
+    batch: Vec<Bytes>,
+    batch_bytes: usize,
+    batches: mpsc::Sender<Vec<Bytes>>,
     sealing: JoinHandle<(UploadLease, Result<(), Error>)>,
 }
 
@@ -52,21 +59,32 @@ impl Intake {
     fn go_on(signed: &Signed, id: FileId) -> Result<Self, Error> {
         let (portal, member) = (Arc::clone(&signed.web().portal), signed.member.clone());
         let mut lease = portal.lease_upload(&member, id)?;
-        let (pieces, mut waiting) = mpsc::channel::<Bytes>(PIECES_WAITING_MAX);
+        let (batches, mut waiting) = mpsc::channel::<Vec<Bytes>>(BATCHES_WAITING_MAX);
         let sealing = tokio::task::spawn_blocking(move || {
-            while let Some(piece) = waiting.blocking_recv() {
-                if let Err(error) = lease.write(&piece) {
+            while let Some(batch) = waiting.blocking_recv() {
+                if let Err(error) = batch.iter().try_for_each(|piece| lease.write(piece)) {
                     return (lease, Err(error));
                 }
             }
             (lease, Ok(()))
         });
-        Ok(Self { portal, member, pieces, sealing })
+        Ok(Self { portal, member, batch: Vec::new(), batch_bytes: 0, batches, sealing })
     }
 
     /// Takes bytes; waits while too many are waiting.
     pub async fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
-        if self.pieces.send(bytes).await.is_ok() {
+        self.batch_bytes += bytes.len();
+        self.batch.push(bytes);
+        if self.batch_bytes < BATCH_BYTES && self.batch.len() < BATCH_PIECES_MAX {
+            return Ok(());
+        }
+        self.hand_over().await
+    }
+
+    /// Gives what is gathered to the sealing thread.
+    async fn hand_over(&mut self) -> Result<(), Error> {
+        self.batch_bytes = 0;
+        if self.batches.send(std::mem::take(&mut self.batch)).await.is_ok() {
             return Ok(());
         }
         // The sealing thread has stopped: it says why.
@@ -77,8 +95,9 @@ impl Intake {
     }
 
     /// Everything taken is sealed; the lease says how far it has come.
-    async fn settle(self) -> Result<(Arc<Portal>, Member, UploadLease), Error> {
-        drop(self.pieces);
+    async fn settle(mut self) -> Result<(Arc<Portal>, Member, UploadLease), Error> {
+        self.hand_over().await?;
+        drop(self.batches);
         let (lease, result) = self.sealing.await.map_err(|_| Error::internal("an upload stopped by itself"))?;
         result.map(|()| (self.portal, self.member, lease))
     }
