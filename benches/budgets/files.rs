@@ -82,16 +82,19 @@ pub fn upload(practice: &Practice, rounds: usize, table: &mut Table) {
     for (name, way) in
         [("upload 100 MiB, tus, to durable", put as Way), ("upload 100 MiB, multipart, to durable", post)]
     {
+        let processor = RefCell::new(vec![]);
         let up = || {
-            let (mut browser, start) = (browser.borrow_mut(), Instant::now());
+            let (mut browser, before, start) = (browser.borrow_mut(), server.processor_seconds(), Instant::now());
             let draft = way(&mut browser, &bytes);
             let seconds = start.elapsed().as_secs_f64();
+            processor.borrow_mut().push(server.processor_seconds() - before);
             discard(&mut browser, &draft);
             rate(seconds)
         };
         let paired = paired(rounds, || rate(limits::age_seal(&sealed, &bytes, &identity)), up);
         let limit = format!("age to file {}", speed(paired.limit));
         table.ratio(name, speed(paired.measured), limit, paired.ratio, &Budget::AtLeast(0.7));
+        table.figure("  processor time of it", median(&processor.borrow()) * 1000.0, " ms", &Budget::None);
     }
 }
 
@@ -139,19 +142,21 @@ pub fn download(practice: &Practice, rounds: usize, table: &mut Table) {
     assert_eq!(at, BYTES);
 
     limits::age_seal(&sealed, &bytes, &identity);
-    let firsts = RefCell::new(vec![]);
+    let (firsts, processor) = (RefCell::new(vec![]), RefCell::new(vec![]));
     let down = || {
-        let (start, first) = (Instant::now(), Cell::new(None));
+        let (before, start, first) = (server.processor_seconds(), Instant::now(), Cell::new(None));
         browser.download(file, |piece| {
             if first.get().is_none() && !piece.is_empty() {
                 first.set(Some(start.elapsed()));
             }
         });
+        processor.borrow_mut().push(server.processor_seconds() - before);
         firsts.borrow_mut().push(first.get().unwrap().as_secs_f64() * 1000.0);
         rate(start.elapsed().as_secs_f64())
     };
     let paired = paired(rounds, || rate(limits::age_open(&sealed, &identity)), down);
     let limit = format!("age to nowhere {}", speed(paired.limit));
     table.ratio("download 100 MiB", speed(paired.measured), limit, paired.ratio, &Budget::AtLeast(0.7));
+    table.figure("  processor time of it", median(&processor.borrow()) * 1000.0, " ms", &Budget::None);
     table.figure("first byte of a download of 100 MiB", median(&firsts.borrow()), " ms", &Budget::AtMost(20.0));
 }

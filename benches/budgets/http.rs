@@ -155,7 +155,7 @@ impl Browser {
     /// A page, asked for with more headers.
     pub fn get_with(&mut self, path: &str, headers: &str) -> String {
         let mut page = vec![];
-        self.send("GET", path, headers, b"").unwrap();
+        self.send("GET", path, headers, &[]).unwrap();
         let answer = self.http.answer(|piece| page.extend_from_slice(piece)).unwrap().expect(200);
         self.remember(&answer);
         String::from_utf8(page).unwrap()
@@ -168,16 +168,16 @@ impl Browser {
 
     /// A file or page, in pieces.
     pub fn download(&mut self, path: &str, see: impl FnMut(&[u8])) {
-        self.send("GET", path, "", b"").unwrap();
+        self.send("GET", path, "", &[]).unwrap();
         self.http.answer(see).unwrap().expect(200);
     }
 
     /// Any request.
     pub fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
-        self.try_ask(method, path, headers, body).unwrap()
+        self.try_ask(method, path, headers, &[body]).unwrap()
     }
 
-    fn try_ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
+    fn try_ask(&mut self, method: &str, path: &str, headers: &str, body: &[&[u8]]) -> io::Result<Answer> {
         self.send(method, path, headers, body)?;
         let answer = self.http.answer(|_| {})?;
         self.remember(&answer);
@@ -191,7 +191,7 @@ impl Browser {
 
     /// The same to a program that may end meanwhile.
     pub fn try_compose(&mut self, letter: &Letter<'_>, file: Option<&[u8]>) -> io::Result<Answer> {
-        let mut body = Vec::with_capacity(file.map_or(0, <[u8]>::len) + 8192);
+        let mut head = String::new();
         let fields = [
             ("csrf", self.csrf.as_str()),
             ("draft", letter.draft),
@@ -203,35 +203,35 @@ impl Browser {
             ("action", letter.action),
         ];
         for (name, value) in fields {
-            write!(body, "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").unwrap();
+            head += &format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
         }
-        if let Some(bytes) = file {
-            let head = "Content-Disposition: form-data; name=\"files[]\"; filename=\"x.bin\"\r\nContent-Type: x/y";
-            write!(body, "--{BOUNDARY}\r\n{head}\r\n\r\n").unwrap();
-            body.extend_from_slice(bytes);
-            body.extend_from_slice(b"\r\n");
+        let mut tail = format!("--{BOUNDARY}--\r\n");
+        if file.is_some() {
+            tail.insert_str(0, "\r\n");
+            let named = "Content-Disposition: form-data; name=\"files[]\"; filename=\"x.bin\"";
+            head += &format!("--{BOUNDARY}\r\n{named}\r\nContent-Type: application/octet-stream\r\n\r\n");
         }
-        write!(body, "--{BOUNDARY}--\r\n").unwrap();
         let kind = format!("Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n");
-        self.try_ask("POST", "/compose", &kind, &body)
+        self.try_ask("POST", "/compose", &kind, &[head.as_bytes(), file.unwrap_or_default(), tail.as_bytes()])
     }
 
-    fn send(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<()> {
+    /// Sends a request. Its body comes in pieces, so that a large one is not copied to be put together.
+    fn send(&mut self, method: &str, path: &str, headers: &str, body: &[&[u8]]) -> io::Result<()> {
         let mut head = format!(
             "{method} {path} HTTP/1.1\r\nHost: bench.example\r\nX-Forwarded-For: {}\r\nCookie: {}\r\n{headers}",
             self.ip,
             self.cookies.join("; ")
         );
+        let length: usize = body.iter().map(|piece| piece.len()).sum();
         if method != "GET" {
-            head += &format!("Origin: {ORIGIN}\r\nContent-Length: {}\r\n", body.len());
+            head += &format!("Origin: {ORIGIN}\r\nContent-Length: {length}\r\n");
         }
         head += "\r\n";
-        if body.len() < PIECE_BYTES {
-            self.http.stream.write_all(&[head.as_bytes(), body].concat())
-        } else {
-            self.http.stream.write_all(head.as_bytes())?;
-            self.http.stream.write_all(body)
+        if length < PIECE_BYTES {
+            return self.http.stream.write_all(&[head.as_bytes(), &body.concat()].concat());
         }
+        self.http.stream.write_all(head.as_bytes())?;
+        body.iter().try_for_each(|piece| self.http.stream.write_all(piece))
     }
 
     fn remember(&mut self, answer: &Answer) {

@@ -27,6 +27,8 @@
     reason = "a measurement may stop, and its output is what it is for"
 )]
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 mod files;
@@ -59,6 +61,9 @@ struct Asked {
     /// Seconds of each measurement under load.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
+    /// Another build of the program, to be held against this one.
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_sealpost"))]
+    program: PathBuf,
     /// What `cargo bench` says to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -67,7 +72,7 @@ struct Asked {
 fn main() {
     let asked = Asked::parse();
     let wants = |name: &str| asked.names.is_empty() || asked.names.iter().any(|wanted| wanted == name);
-    let practice = practice::Practice::found();
+    let practice = practice::Practice::found(&asked.program);
     let mut table = table::Table::default();
     if wants("upload") {
         files::upload(&practice, asked.rounds, &mut table);

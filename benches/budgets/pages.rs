@@ -53,6 +53,10 @@ pub fn measure(practice: &Practice, many: usize, rounds: usize, seconds: f64, ta
     let (measured, limit) =
         (format!("{:.0} pages/s", paired.measured), format!("bare poem {:.0} pages/s", paired.limit));
     table.ratio(&format!("inbox page, 50 rows of {many}"), measured, limit, paired.ratio, &Budget::AtLeast(0.25));
+    let before = server.processor_seconds();
+    let alone = load(vec![|| large.visit("/inbox")], seconds);
+    let each = (server.processor_seconds() - before) / alone.count() * 1000.0;
+    table.figure("processor time of an inbox page", each, " ms", &Budget::None);
     tail(&mut small, &mut large, many, (rounds, seconds), table);
 }
 

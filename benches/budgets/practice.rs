@@ -32,6 +32,7 @@ pub fn person(number: usize) -> String {
 /// A data folder and its host key.
 pub struct Practice {
     folder: TempDir,
+    program: PathBuf,
 }
 
 /// A message of the ordinary size: 2 KB of text.
@@ -54,9 +55,9 @@ pub fn body() -> String {
 
 impl Practice {
     /// A practice with its administrator and everybody registered.
-    pub fn found() -> Self {
+    pub fn found(program: &Path) -> Self {
         eprintln!("setting up a practice of {} people …", PEOPLE + 1);
-        let practice = Self { folder: folder() };
+        let practice = Self { folder: folder(), program: program.to_owned() };
         let portal = practice.open(Arc::new(SystemClock));
         let form = SetUp {
             practice_name: "Riverside Dental".to_owned(),
@@ -83,7 +84,7 @@ impl Practice {
     pub fn copy(&self) -> Self {
         let copy = folder();
         copy_all(self.folder.path(), copy.path());
-        Self { folder: copy }
+        Self { folder: copy, program: self.program.clone() }
     }
 
     /// Opens it in this process.
@@ -93,7 +94,12 @@ impl Practice {
 
     /// Starts the program on it.
     pub fn serve(&self) -> Server {
-        Server::start(self.folder.path())
+        Server::start(&self.program, self.folder.path())
+    }
+
+    /// The program that serves it.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// The data folder.

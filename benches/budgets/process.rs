@@ -10,7 +10,7 @@ use sealpost::domain::ids::MessageId;
 
 use crate::http::{Browser, Letter};
 use crate::practice::{ADMIN, Practice, body, fill, person, sign_in};
-use crate::server::{Server, program};
+use crate::server::Server;
 use crate::table::{Budget, Table};
 use crate::timing::median;
 
@@ -41,7 +41,7 @@ pub fn measure(practice: &Practice, messages: usize, rounds: usize, table: &mut 
     table.figure(&format!("ready on a folder of {messages}"), median(&calm), " ms", &Budget::AtMost(100.0));
     table.figure("ready after kill -9 while it wrote", median(&killed), " ms", &Budget::AtMost(100.0));
     table.figure("memory at rest", median(&resting), " MiB", &Budget::AtMost(32.0));
-    let size = fs::metadata(program()).unwrap().len() as f64 / MIB;
+    let size = fs::metadata(practice.program()).unwrap().len() as f64 / MIB;
     table.figure("program on the disk, stripped", size, " MiB", &Budget::AtMost(32.0));
 }
 

@@ -1,6 +1,7 @@
 //! Durable sends: 2 KB of text to one recipient (two holders), 32 clients at once, against single durable commits of
 //! 2 KB that do nothing else.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use sealpost::domain::SystemClock;
@@ -10,7 +11,7 @@ use crate::http::{Browser, Letter};
 use crate::limits;
 use crate::practice::{Practice, body, person, sign_in, text};
 use crate::table::{Budget, Table};
-use crate::timing::{load, paired};
+use crate::timing::{load, median, paired};
 
 /// Clients at once.
 const CLIENTS: usize = 32;
@@ -29,6 +30,7 @@ fn through_http(practice: &Practice, rounds: usize, seconds: f64, table: &mut Ta
         .map(|number| Browser::signed_in(server.address, &format!("192.0.2.{number}"), &person(number)))
         .collect();
     let (file, body) = (practice.file("limit.redb"), body());
+    let processor = RefCell::new(vec![]);
     let sends = || {
         let clients = (0..CLIENTS).map(|client| {
             let mut browser = senders[client % SENDERS].twin();
@@ -39,12 +41,16 @@ fn through_http(practice: &Practice, rounds: usize, seconds: f64, table: &mut Ta
                 browser.compose(&letter, None);
             }
         });
-        load(clients.collect(), seconds).rate
+        let before = server.processor_seconds();
+        let load = load(clients.collect(), seconds);
+        processor.borrow_mut().push((server.processor_seconds() - before) / load.count() * 1000.0);
+        load.rate
     };
     let paired = paired(rounds, || limits::redb_commits(&file, seconds / 2.0), sends);
     let limit = format!("redb {:.0} commits/s", paired.limit);
     let measured = format!("{:.0} sends/s", paired.measured);
     table.ratio("durable sends, 32 clients, HTTP", measured, limit, paired.ratio, &Budget::AtLeast(1.5));
+    table.figure("processor time of a send", median(&processor.borrow()), " ms", &Budget::None);
 }
 
 fn without_http(practice: &Practice, rounds: usize, seconds: f64, table: &mut Table) {

@@ -18,14 +18,9 @@ pub struct Server {
     pub ready_after: Duration,
 }
 
-/// The program that is measured.
-pub fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_sealpost"))
-}
-
 impl Server {
     /// Serves a folder in which a practice is set up.
-    pub fn start(folder: &Path) -> Self {
+    pub fn start(program: &Path, folder: &Path) -> Self {
         let (config, log) = (folder.join("bench.toml"), folder.join("bench.log"));
         let text = format!(
             "listen = \"127.0.0.1:0\"\ndata = {:?}\npublic_url = \"{ORIGIN}\"\ntrusted_proxies = [\"127.0.0.1/32\"]\n\
@@ -34,7 +29,7 @@ impl Server {
         );
         fs::write(&config, text).unwrap();
         let start = Instant::now();
-        let mut child = Command::new(program())
+        let mut child = Command::new(program)
             .arg("--config")
             .arg(&config)
             .stdout(Stdio::piped())
@@ -64,6 +59,14 @@ impl Server {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }
 
+    /// Seconds of processor time that it has used, of all its threads: what a busy machine disturbs least.
+    pub fn processor_seconds(&self) -> f64 {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name, which stands in brackets and may hold blanks: user and system time are fields 14 and 15.
+        let fields = text.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2);
+        fields.map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS_A_SECOND
+    }
+
     fn status(&self, name: &str) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -84,6 +87,9 @@ impl Server {
         self.child.wait().unwrap();
     }
 }
+
+/// Linux tells processor time in these, on every architecture that we know.
+const TICKS_A_SECOND: f64 = 100.0;
 
 const METRICS_TOKEN: &str = "bench-metrics-token";
 

@@ -60,7 +60,7 @@ impl Table {
     pub fn figure(&mut self, what: &str, figure: f64, unit: &str, budget: &Budget) {
         self.add(Line {
             what: what.to_owned(),
-            measured: format!("{figure:.1}{unit}"),
+            measured: format!("{figure:.2}{unit}"),
             limit: String::new(),
             ratio: String::new(),
             budget: budget.words(unit),

@@ -56,6 +56,11 @@ pub struct Load {
 }
 
 impl Load {
+    /// How many requests.
+    pub fn count(&self) -> f64 {
+        self.latencies.len() as f64
+    }
+
     /// Milliseconds below which the share `at` of all requests lies.
     pub fn millis(&self, at: f64) -> f64 {
         quantile(&self.latencies, at) * 1000.0

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -24,8 +25,9 @@ const UNFINISHED: &str = "part";
 /// Length of an id, in bytes.
 const ID_BYTES: usize = 16;
 
-/// How much is gathered before it is written, in bytes.
-const BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes after which the disk is asked to begin writing what it was given: the end of a blob then waits for the last of
+/// them only, and not for all.
+const AHEAD_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The name of a blob: random, and telling nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -89,8 +91,7 @@ impl Blobs {
             .mode(0o600)
             .open(&unfinished)
             .map_err(StoreError::io("creating a blob"))?;
-        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Ok(BlobWriter { id, bytes: 0, file, path, unfinished: Some(unfinished) })
+        Ok(BlobWriter { id, bytes: 0, begun: 0, file, path, unfinished: Some(unfinished) })
     }
 
     /// Opens a finished blob for reading.
@@ -149,10 +150,14 @@ impl Blobs {
 }
 
 /// A blob being written. Dropped unfinished, it is unlinked.
+///
+/// It keeps nothing back: who writes, writes in large pieces, as a seal does.
 pub struct BlobWriter {
     id: BlobId,
     bytes: u64,
-    file: BufWriter<File>,
+    /// How much of it the disk has been asked to write.
+    begun: u64,
+    file: File,
     path: PathBuf,
     /// The temporary name; `None` once the blob has its own.
     unfinished: Option<PathBuf>,
@@ -173,8 +178,7 @@ impl BlobWriter {
 
     /// Makes the blob durable under its own name. Returns its id and its length in bytes.
     pub fn finish(mut self) -> Result<(BlobId, u64), StoreError> {
-        self.file.flush().map_err(StoreError::io("writing a blob"))?;
-        self.file.get_ref().sync_data().map_err(StoreError::io("making a blob durable"))?;
+        self.file.sync_data().map_err(StoreError::io("making a blob durable"))?;
         if let Some(unfinished) = &self.unfinished {
             fs::rename(unfinished, &self.path).map_err(StoreError::io("naming a blob"))?;
         }
@@ -186,10 +190,23 @@ impl BlobWriter {
     }
 }
 
+impl BlobWriter {
+    /// Has the disk begin with what it was given since the last time. Linux writes dirty pages out when it is told that
+    /// they will not be needed; nothing is lost if it does not.
+    fn begin_writing_out(&mut self) {
+        let length = NonZeroU64::new(self.bytes - self.begun);
+        _ = rustix::fs::fadvise(&self.file, self.begun, length, rustix::fs::Advice::DontNeed);
+        self.begun = self.bytes;
+    }
+}
+
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.bytes += u64::try_from(written).unwrap_or(u64::MAX);
+        if self.bytes - self.begun >= AHEAD_BYTES {
+            self.begin_writing_out();
+        }
         Ok(written)
     }
 
@@ -279,7 +296,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Blobs::at(dir.path()).unwrap();
         let mut writer = blobs.create().unwrap();
-        writer.write_all(&[7; 2 * BUFFER_BYTES]).unwrap();
+        writer.write_all(&[7; 2 * 1024 * 1024]).unwrap();
         assert_eq!(files(dir.path()), 1);
         drop(writer);
         assert_eq!(files(dir.path()), 0);
