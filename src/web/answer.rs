@@ -84,6 +84,9 @@ pub async fn failed(web: &Web, question: &Question, error: poem::Error) -> Respo
     {
         response.headers_mut().insert(header::ALLOW, allow);
     }
+    if matches!(error.downcast_ref(), Some(Refusal::TusVersion)) {
+        response.headers_mut().insert("tus-version", HeaderValue::from_static(super::uploads::TUS_VERSION));
+    }
     if status == StatusCode::REQUEST_TIMEOUT {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

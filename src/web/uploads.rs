@@ -24,7 +24,7 @@ use crate::domain::uploads::{Progress, UPLOAD_REST_MAX, UploadLease};
 use crate::domain::{Error, Portal};
 
 /// The version of tus that we speak.
-const TUS_VERSION: &str = "1.0.0";
+pub const TUS_VERSION: &str = "1.0.0";
 /// Bytes that are sealed at once. An upload keeps two batches in memory: the one that is sealed and the one that comes.
 const BATCH_BYTES: usize = 512 * 1024;
 /// The media type of a tus PATCH.

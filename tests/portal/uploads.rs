@@ -63,7 +63,8 @@ fn the_protocol_is_kept() {
     let id = draft(&mut ann);
     let path = begin(&mut ann, &id, "a.txt", 3);
     for version in ["", "0.2.2"] {
-        tus(&mut ann, "HEAD", &path, &[("Tus-Resumable", version)], b"").expect(412);
+        let refused = tus(&mut ann, "HEAD", &path, &[("Tus-Resumable", version)], b"").expect(412);
+        assert_eq!(refused.header("tus-version"), Some("1.0.0"));
     }
     tus(&mut ann, "PATCH", &path, &[("Content-Type", "text/plain"), ("Upload-Offset", "0")], b"abc").expect(415);
     let kind = ("Content-Type", "application/offset+octet-stream");
