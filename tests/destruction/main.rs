@@ -11,5 +11,8 @@ mod marks;
 mod office;
 mod opener;
 mod place;
+#[path = "../crash/server.rs"]
+mod server;
+mod silence;
 #[path = "../portal/world.rs"]
 mod world;
