@@ -99,10 +99,7 @@ fn its_sender_moves_the_date_and_nobody_else() {
     world.turn(4 * DAY);
     world.sign_in(&mut ann, ADMIN);
     let page = read(&mut ann, &thread);
-    assert!(
-        page.contains("<option value=\"30\">30 days · destroyed on Wed 23 December"),
-        "counted from sending: {page}"
-    );
+    assert!(page.contains("<option value=\"30\">30 days · destroyed on 23 Dec"), "counted from sending: {page}");
     assert!(!page.contains("<option value=\"4\">"), "what is past cannot be chosen");
     ann.post(&path, &[("expires", "4")]).expect(303);
     assert!(read(&mut ann, &thread).contains("This moment is past"));
