@@ -164,7 +164,7 @@ fn in_words(error: Error) -> Failure {
     match error {
         Error::NotFound => "There is no such account, or it is not registered yet.".into(),
         Error::Denied => "This kit belongs to another practice, or a newer one has been printed since.".into(),
-        Error::Invalid { message, .. } => message.into(),
+        Error::Invalid { message, .. } => message.to_string().into(),
         other => other.into(),
     }
 }

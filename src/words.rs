@@ -2,12 +2,18 @@
 //!
 //! Placeholders in braces are filled after looking up, so that a translation may order them as its grammar wants.
 
+pub mod said;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use minijinja::value::Kwargs;
-use minijinja::{Environment, ErrorKind, State, Value};
+use minijinja::{Environment, ErrorKind, State, Value, escape_formatter};
 use rust_embed::RustEmbed;
+use said::Said;
+
+/// The language of the keys.
+pub const ENGLISH: &str = "en";
 
 #[derive(RustEmbed)]
 #[folder = "ui/locales/"]
@@ -65,24 +71,57 @@ impl Words {
         self.0.get(language).and_then(|texts| texts.get(text)).map_or(text, String::as_str)
     }
 
+    /// A value as it stands within a text.
+    fn plain(&self, language: &str, value: &Value) -> String {
+        value.downcast_object_ref::<Said>().map_or_else(|| value.to_string(), |said| self.say(language, said))
+    }
+
+    /// The first language that a reader asks for and that there is, by what their browser says (`Accept-Language`,
+    /// RFC 9110, section 12.5.4); English when there is none.
+    pub fn choose(&self, accepted: &str) -> &str {
+        let weight = |range: &str| range.split_once(";q=").map_or(1.0, |(_, q)| q.trim().parse().unwrap_or(0.0));
+        let mut wanted: Vec<(f32, &str)> = accepted
+            .split(',')
+            .map(|range| (weight(range), range.split([';', '-']).next().unwrap_or_default().trim()))
+            .filter(|(weight, _)| *weight > 0.0)
+            .collect();
+        // Stable: of equal weight, the one that was named first.
+        wanted.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let known = |language: &str| match self.0.get_key_value(&language.to_ascii_lowercase()) {
+            Some((code, _)) => Some(code.as_str()),
+            None => language.eq_ignore_ascii_case(ENGLISH).then_some(ENGLISH),
+        };
+        wanted.into_iter().find_map(|(_, language)| known(language)).unwrap_or(ENGLISH)
+    }
+
     /// Gives templates `_("Hello {name}", name=…)`, in the language that their context calls `lang`. A placeholder
-    /// without a value and a value without a placeholder are errors; the result is escaped as any other value.
+    /// without a value and a value without a placeholder are errors; the result is escaped as any other value. What
+    /// code has [`Said`] is shown in that language as well.
     pub fn teach(self: &Arc<Self>, env: &mut Environment<'_>) {
         let words = Arc::clone(self);
+        env.set_formatter(move |out, state, value| match value.downcast_object_ref::<Said>() {
+            Some(said) => escape_formatter(out, state, &words.say(&language_of(state), said).into()),
+            None => escape_formatter(out, state, value),
+        });
+        let words = Arc::clone(self);
         env.add_function("_", move |state: &State<'_, '_>, text: &str, values: Kwargs| {
-            let language = state.lookup("lang");
-            let language = language.as_ref().and_then(Value::as_str).unwrap_or_default();
+            let language = &language_of(state);
             if values.args().next().is_none() {
                 // Nothing to fill in: a text for a script of the page, which does that itself.
                 return Ok(words.look_up(language, text).to_owned());
             }
-            let said =
-                fill(words.look_up(language, text), |name| values.get::<Value>(name).ok().map(|v| v.to_string()));
+            let value = |name: &str| values.get::<Value>(name).ok().map(|value| words.plain(language, &value));
+            let said = fill(words.look_up(language, text), value);
             let said = said.map_err(|fault| minijinja::Error::new(ErrorKind::InvalidOperation, fault.to_string()))?;
             values.assert_all_used()?;
             Ok(said)
         });
     }
+}
+
+/// The language that a template's context names.
+fn language_of(state: &State<'_, '_>) -> String {
+    state.lookup("lang").as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// A text whose placeholders cannot be filled: a mistake of whoever wrote it.
@@ -163,6 +202,22 @@ mod tests {
         assert_eq!(said(words(), "t.txt", template, context! { lang => "de" }).unwrap(), "von 2: 1, Save");
         assert_eq!(said(words(), "t.txt", template, context! { lang => "fr" }).unwrap(), "1 of 2, Save");
         assert_eq!(said(words(), "t.txt", template, context! {}).unwrap(), "1 of 2, Save");
+    }
+
+    #[test]
+    fn the_browser_says_which_language() {
+        let mut words = Words::default();
+        words.add("es.json", b"{}").unwrap();
+        for (accepted, chosen) in [
+            ("", "en"),
+            ("es-MX,es;q=0.9,en;q=0.5", "es"),
+            ("fr, ES;q=0.3, en;q=0.8", "en"),
+            ("fr;q=1, es;q=0", "en"),
+            ("fr,es;q=x", "en"),
+            ("*", "en"),
+        ] {
+            assert_eq!(words.choose(accepted), chosen, "{accepted}");
+        }
     }
 
     #[test]

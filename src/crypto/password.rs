@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::host::HostKey;
 use super::{CryptoError, Key32, random};
+use crate::words::said::{Said, say};
 
 /// Fewest characters of a password.
 pub const PASSWORD_CHARS_MIN: usize = 12;
@@ -154,17 +155,18 @@ pub struct Judgement {
     /// Whether it may be used.
     pub ok: bool,
     /// One sentence for the person.
-    pub text: String,
+    pub text: Said,
 }
 
 /// Judges a password. `context` are words that an attacker knows: name, address, practice, product.
 pub fn judge(password: &str, context: &[&str]) -> Judgement {
     if password.len() > PASSWORD_BYTES_MAX {
-        return Judgement { score: 0, ok: false, text: "This is too long: 1,024 bytes at most.".into() };
+        return Judgement { score: 0, ok: false, text: say!("This is too long: 1,024 bytes at most.") };
     }
     let missing = PASSWORD_CHARS_MIN.saturating_sub(password.chars().count());
     if missing > 0 {
-        let text = format!("At least {PASSWORD_CHARS_MIN} characters, please: {missing} more.");
+        let text =
+            say!("At least {least} characters, please: {missing} more.", least = PASSWORD_CHARS_MIN, missing = missing);
         return Judgement { score: 0, ok: false, text };
     }
     let words: Vec<&str> = context
@@ -180,10 +182,10 @@ pub fn judge(password: &str, context: &[&str]) -> Judgement {
     let ok = score >= SCORE_MIN;
     let advice = entropy.feedback().map(ToString::to_string).unwrap_or_default();
     let text = match (ok, advice.trim()) {
-        (true, _) if score == 4 => "Very good: hard to guess.".into(),
-        (true, _) => "Good.".into(),
-        (false, "") => "Too easy to guess. Three or four unrelated words make a good password.".into(),
-        (false, advice) => format!("Too easy to guess. {advice}"),
+        (true, _) if score == 4 => say!("Very good: hard to guess."),
+        (true, _) => say!("Good."),
+        (false, "") => say!("Too easy to guess. Three or four unrelated words make a good password."),
+        (false, advice) => say!("Too easy to guess. {advice}", advice = Said::kept(advice.to_owned())),
     };
     Judgement { score, ok, text }
 }

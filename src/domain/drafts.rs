@@ -21,6 +21,7 @@ use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
 use crate::crypto::{CryptoError, Parcel};
 use crate::store::tables::{BLOBS, DRAFT_FILES, DRAFTS};
 use crate::store::{BlobId, Direction, Record, Store, Table, Tx, WriteTx};
+use crate::words::said::say;
 
 /// Longest subject, in characters.
 pub const SUBJECT_CHARS_MAX: usize = 200;
@@ -117,7 +118,7 @@ impl DraftText {
     fn check(&self) -> Result<(), Error> {
         let long = |field, text: &str, max: usize| {
             if text.chars().count() > max {
-                return Err(Error::invalid(field, format!("This is too long: {max} characters at most.")));
+                return Err(Error::invalid(field, say!("This is too long: {max} characters at most.", max = max)));
             }
             Ok(())
         };
@@ -293,7 +294,7 @@ impl Basis {
 /// A slot for one more draft of a mailbox.
 fn place_for_another(tx: &mut WriteTx<'_>, mailbox: MailboxId, slot: &SlotKey) -> Result<SlotRef, Error> {
     if tx.count_under(DRAFTS, mailbox.bytes())? >= DRAFTS_MAX {
-        let message = format!("You have {DRAFTS_MAX} drafts. Send or discard one before you begin another.");
+        let message = say!("You have {most} drafts. Send or discard one before you begin another.", most = DRAFTS_MAX);
         return Err(Error::invalid("form", message));
     }
     Ok(tx.new_slot(slot)?)

@@ -188,7 +188,7 @@ impl Portal {
     /// The expiry that a form asks for, for something sent at `sent`: a number of days from sending, or a moment
     /// (RFC 3339). Never later than 30 days from sending, and in the future.
     pub(super) fn parse_expiry(&self, text: &str, sent: Timestamp, now: Timestamp) -> Result<Timestamp, Error> {
-        let wrong = |message: &str| Error::invalid("expires", message);
+        let wrong = |message: &'static str| Error::invalid("expires", message);
         let at = match text.trim().parse::<u8>() {
             Ok(days) => fields::days_after(sent, fields::expiry_days("expires", days)?),
             Err(_) => {

@@ -2,6 +2,7 @@
 
 use super::portal::{DAY, Error};
 use super::time::Timestamp;
+use crate::words::said::say;
 
 /// Longest first or last name, in characters.
 pub const NAME_CHARS_MAX: usize = 80;
@@ -13,7 +14,7 @@ pub(super) fn line(field: &'static str, text: &str, chars_max: usize) -> Result<
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.chars().count() > chars_max {
-        return Err(Error::invalid(field, format!("This is too long: {chars_max} characters at most.")));
+        return Err(Error::invalid(field, say!("This is too long: {max} characters at most.", max = chars_max)));
     }
     Ok(text)
 }
@@ -34,7 +35,10 @@ pub(super) fn expiry_days(field: &'static str, days: u8) -> Result<u8, Error> {
     if (1..=EXPIRY_DAYS_MAX).contains(&days) {
         Ok(days)
     } else {
-        Err(Error::invalid(field, format!("Choose between 1 and {EXPIRY_DAYS_MAX} days.")))
+        Err(Error::invalid(
+            field,
+            say!("Choose between {least} and {most} days.", least = 1_u8, most = EXPIRY_DAYS_MAX),
+        ))
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Row {
     pub status: Option<SentStatus>,
     /// Set when there is nothing left but this line.
     pub gone: Option<Gone>,
+    /// Whether it was changed on the disk and cannot be shown.
+    pub damaged: bool,
 }
 
 /// Where a line leads.
@@ -193,6 +195,7 @@ impl Portal {
             expires: Some(message.expires),
             status: mine.then(|| SentStatus::of(&message)),
             gone: None,
+            damaged: false,
         };
         match self.glance(reading, &message)? {
             Glanced::Content(mut glance) => {
@@ -204,7 +207,7 @@ impl Portal {
                 let (from, to) = (reading.name(message.sender)?, reading.recipients(&message)?);
                 row.gone = Some(Gone::of(&message, &from, to, at));
             }
-            Glanced::Damaged => row.subject = "This message was changed on the disk and can't be shown.".into(),
+            Glanced::Damaged => row.damaged = true,
         }
         Ok(row)
     }
@@ -249,6 +252,7 @@ impl Portal {
             expires: None,
             status: None,
             gone: None,
+            damaged: false,
         })
     }
 }

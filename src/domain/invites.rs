@@ -22,6 +22,7 @@ use crate::crypto::secret::{bytes, sha256};
 use crate::crypto::{MacKey, Sealed, random, same};
 use crate::store::tables::INVITES;
 use crate::store::{Record, Table, Tx, WriteTx};
+use crate::words::said::say;
 
 /// Life of a code, in milliseconds.
 pub const CODE_LIFE: i64 = 10 * MINUTE;
@@ -223,7 +224,7 @@ impl Portal {
             Ok(()) => Ok(ticket),
             Err(0) => Err(Error::invalid("code", "This code is no longer good. Ask for a new code below.")),
             Err(1) => Err(Error::invalid("code", "That is not the code. You have one more try.")),
-            Err(n) => Err(Error::invalid("code", format!("That is not the code. You have {n} more tries."))),
+            Err(n) => Err(Error::invalid("code", say!("That is not the code. You have {n} more tries.", n = n))),
         }
     }
 

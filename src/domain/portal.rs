@@ -10,6 +10,7 @@ use crate::crypto::host::HostKey;
 use crate::crypto::password::PasswordHasher;
 use crate::crypto::{CryptoError, Key32};
 use crate::store::{Store, StoreError};
+use crate::words::said::Said;
 
 /// How long to wait when too many passwords are being checked.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -37,7 +38,7 @@ pub enum Error {
         /// Name of the form field.
         field: &'static str,
         /// A sentence for the person.
-        message: String,
+        message: Said,
     },
     /// Something changed in the meantime.
     #[error("changed in the meantime")]
@@ -65,7 +66,7 @@ pub enum Error {
 
 impl Error {
     /// A field that is not right.
-    pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(field: &'static str, message: impl Into<Said>) -> Self {
         Self::Invalid { field, message: message.into() }
     }
 

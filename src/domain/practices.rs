@@ -10,6 +10,7 @@ use super::sessions::Admin;
 use crate::crypto::identity::MailboxPublic;
 use crate::store::tables::{META, PRACTICES};
 use crate::store::{Record, Table, Tx, WriteTx};
+use crate::words::said::say;
 
 /// Key of the host practice's identifier in the meta table.
 const HOST: &[u8] = b"host practice";
@@ -98,7 +99,10 @@ impl Portal {
         let days = fields::expiry_days("expires", form.expiry_days)?;
         let (least, most, _) = IDLE_MINUTES;
         if !(least..=most).contains(&form.idle_minutes) {
-            return Err(Error::invalid("idle_minutes", format!("Choose between {least} and {most} minutes.")));
+            return Err(Error::invalid(
+                "idle_minutes",
+                say!("Choose between {least} and {most} minutes.", least = least, most = most),
+            ));
         }
         let (id, now, audit) = (admin.member().account(), self.now(), self.host.audit_key());
         self.store.write(move |tx| {

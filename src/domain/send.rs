@@ -25,6 +25,7 @@ use crate::crypto::slots::SlotKey;
 use crate::crypto::{Plain, Sealed};
 use crate::store::tables::BODIES;
 use crate::store::{Tx, WriteTx};
+use crate::words::said::say;
 
 /// Recipients of one message.
 pub const RECIPIENTS_MAX: usize = 100;
@@ -210,7 +211,7 @@ impl Portal {
                 Some(account) if account.status == Status::Disabled => {
                     return Err(Error::invalid(
                         "to",
-                        format!("{email} cannot receive messages: the account is disabled."),
+                        say!("{email} cannot receive messages: the account is disabled.", email = email.as_str()),
                     ));
                 }
                 Some(account) => found.push(self.store.read(|tx| addressee(tx, account.mailbox))?),
@@ -407,7 +408,10 @@ fn parse_addresses(to: &str) -> Result<Vec<Email>, Error> {
     for part in to.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
         let address = part.rsplit_once('<').map_or(part, |(_, rest)| rest.trim_end_matches('>'));
         let email: Email = address.parse().map_err(|_| {
-            Error::invalid("to", format!("“{part}” is not an e-mail address. It looks like name@example.org."))
+            Error::invalid(
+                "to",
+                say!("“{part}” is not an e-mail address. It looks like name@example.org.", part = part),
+            )
         })?;
         if !emails.contains(&email) {
             emails.push(email);
@@ -415,7 +419,9 @@ fn parse_addresses(to: &str) -> Result<Vec<Email>, Error> {
     }
     match emails.len() {
         0 => Err(Error::invalid("to", "Please enter the e-mail address of the person you write to.")),
-        n if n > RECIPIENTS_MAX => Err(Error::invalid("to", format!("At most {RECIPIENTS_MAX} people at once."))),
+        n if n > RECIPIENTS_MAX => {
+            Err(Error::invalid("to", say!("At most {most} people at once.", most = RECIPIENTS_MAX)))
+        }
         _ => Ok(emails),
     }
 }

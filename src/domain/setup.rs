@@ -13,6 +13,7 @@ use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxSecret};
 use crate::crypto::kit::Kit;
 use crate::crypto::same;
+use crate::words::said::say;
 
 /// Words of the kit that are asked back.
 pub const WORDS_ASKED: usize = 3;
@@ -123,7 +124,7 @@ impl Portal {
         for place in Self::words_asked(&kit) {
             let given = typed.iter().find(|(at, _)| *at == place).map(|(_, word)| word.trim().to_lowercase());
             if given.as_ref() != kit.words().get(place - 1) {
-                let message = format!("Word {place} is not right. Look at the kit that you printed.");
+                let message = say!("Word {place} is not right. Look at the kit that you printed.", place = place);
                 return Err(Error::invalid("words", message));
             }
         }

@@ -19,6 +19,7 @@ pub use super::smtp::{Delivery, TlsError};
 
 use super::smtp::Server;
 use crate::config::Smtp;
+use crate::words::said::Said;
 use crate::words::{FillError, Words, WordsError, fill};
 
 /// Characters of a name that a letter shows; the rest is cut off.
@@ -64,9 +65,9 @@ pub struct Date {
     /// For machines: `2026-03-09`.
     pub iso: String,
     /// For lists: `9 Mar`.
-    pub short: String,
+    pub short: Said,
     /// For sentences: `Monday 9 March 2026`.
-    pub long: String,
+    pub long: Said,
 }
 
 /// A letter as its reader sees it.

@@ -12,6 +12,7 @@ use crate::crypto::media;
 use crate::domain::Error;
 use crate::domain::practices::PracticeSettings;
 use crate::gateway::mail::Letter;
+use crate::words::said::{Said, say};
 
 fn settings_page(name: &str, days: u8, idle: &str) -> Value {
     context! {
@@ -62,19 +63,18 @@ pub async fn about(admin: Admin) -> Result<Response> {
         .await?;
     let config = &admin.web().config;
     let mail = match &config.smtp {
-        Some(smtp) => format!("Notices go to the mail server {}.", smtp.host),
-        None if admin.me_signed().has_outbox => {
-            "No mail server is configured: notices stand on the outbox page.".into()
-        }
-        None => "No mail server is configured: nobody is told of their messages. Add an [smtp] section to the \
-                 configuration file."
-            .into(),
+        Some(smtp) => say!("Notices go to the mail server {host}.", host = &smtp.host),
+        None if admin.me_signed().has_outbox => say!("No mail server is configured: notices stand on the outbox page."),
+        None => say!(
+            "No mail server is configured: nobody is told of their messages. Add an [smtp] section to the \
+             configuration file."
+        ),
     };
     let clock = overview.clock_jump.map(|jump| {
-        format!(
-            "The clock of this server has jumped by {} hours. Messages that are due stay hidden; they are destroyed \
-             once the clock is right, or after a day.",
-            jump / crate::domain::portal::HOUR
+        say!(
+            "The clock of this server has jumped by {hours} hours. Messages that are due stay hidden; they are \
+             destroyed once the clock is right, or after a day.",
+            hours = jump / crate::domain::portal::HOUR
         )
     });
     let context = context! {
@@ -82,7 +82,7 @@ pub async fn about(admin: Admin) -> Result<Response> {
         tab => "about",
         version => env!("CARGO_PKG_VERSION"),
         data_dir => config.data.display().to_string(),
-        filesystem => context! { kind => media.kind, erases => media.erases, text => media.text },
+        filesystem => context! { kind => media.kind, erases => media.erases, text => Said::kept(media.text) },
         mail => context! {
             configured => config.smtp.is_some(), text => mail, waiting => overview.letters_waiting,
         },
@@ -106,7 +106,7 @@ pub async fn outbox(admin: Admin) -> Result<Response> {
         let rendered = admin.web().postman.render(&letter).map_err(Error::internal)?;
         notices.push(context! {
             to => letter.to, subject => rendered.subject, text_html => prose::to_html(&rendered.text),
-            date => value(calendar.when(created)), state => "Kept here",
+            date => value(calendar.when(created)), state => say!("Kept here"),
         });
     }
     admin.page("pages/outbox.html", context! { page => "outbox", notices })

@@ -15,6 +15,7 @@ use super::{Web, csrf};
 use crate::crypto::random;
 use crate::domain::Error;
 use crate::store::chain;
+use crate::words::said::{Said, say};
 
 /// What is kept of a request in order to answer its failure.
 pub struct Question {
@@ -38,14 +39,14 @@ impl Question {
 }
 
 /// What is said: a status and sentences, and for a script one word.
-struct Words {
+struct Answer {
     word: &'static str,
-    title: &'static str,
-    text: String,
+    title: Said,
+    text: Said,
 }
 
-fn words(word: &'static str, title: &'static str, text: impl Into<String>) -> Words {
-    Words { word, title, text: text.into() }
+fn answer(word: &'static str, title: &'static str, text: impl Into<Said>) -> Answer {
+    Answer { word, title: title.into(), text: text.into() }
 }
 
 /// The answer to a request that failed.
@@ -68,7 +69,7 @@ pub async fn failed(web: &Web, question: &Question, error: poem::Error) -> Respo
             _ => None,
         };
         let body = serde_json::json!({
-            "error": said.word, "message": said.text, "field": field, "reference": reference,
+            "error": said.word, "message": web.words.say(&web.language(&question.headers), &said.text), "field": field, "reference": reference,
         });
         body.to_string().with_content_type("application/json").into_response()
     } else {
@@ -101,37 +102,37 @@ fn retry_after(error: &poem::Error) -> Option<u64> {
     }
 }
 
-fn said(error: &poem::Error, status: StatusCode, retry: Option<u64>) -> Words {
+fn said(error: &poem::Error, status: StatusCode, retry: Option<u64>) -> Answer {
     match (error.downcast_ref::<Error>(), error.downcast_ref::<Refusal>()) {
-        (Some(Error::Invalid { message, .. }), _) => words("invalid", "That cannot be taken", message),
-        (_, Some(Refusal::SignIn { .. })) => words("signed_out", "You are signed out", "Please sign in again."),
-        (_, Some(Refusal::Forged)) => words(
+        (Some(Error::Invalid { message, .. }), _) => answer("invalid", "That cannot be taken", message.clone()),
+        (_, Some(Refusal::SignIn { .. })) => answer("signed_out", "You are signed out", "Please sign in again."),
+        (_, Some(Refusal::Forged)) => answer(
             "forged",
             "Please try once more",
             "The page was open for too long or came from somewhere else, so nothing was changed. Open it again and \
              repeat what you did.",
         ),
-        (_, Some(Refusal::Unreadable(text))) => words("unreadable", "That could not be read", *text),
+        (_, Some(Refusal::Unreadable(text))) => answer("unreadable", "That could not be read", *text),
         _ => by_status(status, retry),
     }
 }
 
-fn by_status(status: StatusCode, retry: Option<u64>) -> Words {
+fn by_status(status: StatusCode, retry: Option<u64>) -> Answer {
     match status {
-        StatusCode::NOT_FOUND => words(
+        StatusCode::NOT_FOUND => answer(
             "not_found",
             "Nothing here",
             "There is nothing here, or it is not yours to see, or it was destroyed on its date.",
         ),
-        StatusCode::FORBIDDEN => words("denied", "Not allowed", "You are not allowed to do this."),
-        StatusCode::METHOD_NOT_ALLOWED => words("method", "Not like this", "This address does not take that request."),
-        StatusCode::CONFLICT => words(
+        StatusCode::FORBIDDEN => answer("denied", "Not allowed", "You are not allowed to do this."),
+        StatusCode::METHOD_NOT_ALLOWED => answer("method", "Not like this", "This address does not take that request."),
+        StatusCode::CONFLICT => answer(
             "conflict",
             "Changed in the meantime",
             "This was changed in another window in the meantime. Open it again to see how it is now.",
         ),
-        StatusCode::GONE => words("expired", "Expired", "The time for this is over."),
-        StatusCode::PAYLOAD_TOO_LARGE => words(
+        StatusCode::GONE => answer("expired", "Expired", "The time for this is over."),
+        StatusCode::PAYLOAD_TOO_LARGE => answer(
             "too_large",
             "Too large",
             "That is more than fits into one message (100 MB of attachments in total). Nothing that was saved before \
@@ -139,22 +140,22 @@ fn by_status(status: StatusCode, retry: Option<u64>) -> Words {
         ),
         StatusCode::TOO_MANY_REQUESTS => {
             let wait = retry.unwrap_or(1);
-            words("limited", "Too many tries", format!("Please wait {wait} seconds and try again."))
+            answer("limited", "Too many tries", say!("Please wait {seconds} seconds and try again.", seconds = wait))
         }
-        StatusCode::REQUEST_TIMEOUT => words("stalled", "The connection stalled", "Nothing arrived for a minute."),
+        StatusCode::REQUEST_TIMEOUT => answer("stalled", "The connection stalled", "Nothing arrived for a minute."),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            words("media_type", "Not like this", "This kind of content is not taken here.")
+            answer("media_type", "Not like this", "This kind of content is not taken here.")
         }
-        StatusCode::INSUFFICIENT_STORAGE => words(
+        StatusCode::INSUFFICIENT_STORAGE => answer(
             "full",
             "The server's disk is full",
             "Nothing that was saved is lost, but nothing new can be saved until somebody makes room. Please tell the \
              practice that runs this server, and try again later.",
         ),
         status if status.is_client_error() => {
-            words("unreadable", "That could not be read", "The request is not well-formed.")
+            answer("unreadable", "That could not be read", "The request is not well-formed.")
         }
-        _ => words("internal", "Something went wrong here", "Nothing that was saved is lost. Please try again."),
+        _ => answer("internal", "Something went wrong here", "Nothing that was saved is lost. Please try again."),
     }
 }
 
@@ -172,10 +173,10 @@ fn sign_in_first(next: Option<&str>, was_signed_in: bool) -> Response {
     super::page::see_other(&format!("/sign-in{mark}{query}"))
 }
 
-async fn page(web: &Web, question: &Question, status: StatusCode, said: &Words, reference: Option<&str>) -> Response {
+async fn page(web: &Web, question: &Question, status: StatusCode, said: &Answer, reference: Option<&str>) -> Response {
     let asker = Asker::for_failure(web, &question.headers).await;
     let context = context! {
-        status => status.as_u16(), title => said.title, text => said.text.as_str(), reference, next => "/", page => "",
+        status => status.as_u16(), title => said.title.clone(), text => said.text.clone(), reference, next => "/", page => "",
     };
     let html = web.pages.render("pages/error.html", minijinja::context! { ..context, ..asker });
     html.unwrap_or_else(|fault| {
@@ -187,7 +188,7 @@ async fn page(web: &Web, question: &Question, status: StatusCode, said: &Words, 
 }
 
 /// The error page of last resort: fixed sentences, no template.
-fn plain(said: &Words, reference: Option<&str>) -> String {
+fn plain(said: &Answer, reference: Option<&str>) -> String {
     let reference = reference.map(|number| format!("<p>Reference {number}</p>")).unwrap_or_default();
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{0}</title><h1>{0}</h1>{reference}\

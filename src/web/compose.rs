@@ -20,6 +20,7 @@ use crate::domain::messages::{Content, Correspondent};
 use crate::domain::send::AddressView;
 use crate::domain::sessions::Member;
 use crate::domain::{Error, Portal, Timestamp};
+use crate::words::said::say;
 
 /// What somebody sees who changes a message that was sent.
 const SENT_BEFORE: &str = "This message was sent before you changed it. What stands here now is a new message: choose \
@@ -146,7 +147,7 @@ fn page_of(signed: &Signed, sheet: &Sheet) -> Value {
     let days = text.expires.parse().ok();
     let relationships = Relationship::ALL.map(|(one, value, text)| {
         let selected = sheet.text.relationship == one.value();
-        Choice { value: value.to_owned(), text: text.to_owned(), selected }
+        Choice { value: value.to_owned(), text: text.into(), selected }
     });
     let people = sheet.reply.as_ref().map(|reply| reply.people.as_slice()).unwrap_or_default();
     context! {
@@ -408,10 +409,10 @@ pub async fn autosave(signed: Signed, Path(id): Path<String>, form: Form) -> Res
     match revision {
         Ok(revision) => {
             let now = signed.calendar().time(signed.web().clock.now());
-            json(&serde_json::json!({ "revision": revision, "saved": format!("Saved {now}") }))
+            json(&serde_json::json!({ "revision": revision, "saved": signed.say(&say!("Saved {time}", time = now)) }))
         }
         Err(Error::Conflict) => {
-            let message = "This draft was changed in another tab.";
+            let message = signed.say(&say!("This draft was changed in another tab."));
             let mut response = json(&serde_json::json!({ "message": message }))?;
             response.set_status(StatusCode::CONFLICT);
             Ok(response)

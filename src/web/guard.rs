@@ -22,6 +22,7 @@ use super::{Web, csrf, internal};
 use crate::crypto::random;
 use crate::domain::Error;
 use crate::domain::sessions::{self, Me, Member};
+use crate::words::said::Said;
 
 /// Characters kept of what a browser calls itself.
 const AGENT_CHARS_MAX: usize = 200;
@@ -39,6 +40,7 @@ pub struct Asker {
     me: Option<Me>,
     practice: String,
     agent: String,
+    language: String,
     visit: Option<String>,
     cookie: Option<HeaderValue>,
 }
@@ -144,6 +146,11 @@ impl Asker {
         &self.agent
     }
 
+    /// A sentence in their language, for a script to show; templates say theirs by themselves.
+    pub fn say(&self, said: &Said) -> String {
+        self.web.words.say(&self.language, said)
+    }
+
     /// The token of the visit cookie, to tie to this browser what is not yet an account.
     pub fn visit(&self) -> Option<&str> {
         self.visit.as_deref()
@@ -163,7 +170,7 @@ impl Asker {
     /// a field stays the error it is.
     pub fn refill(&self, name: &str, own: Value, form: &Form, error: Error) -> Result<Response> {
         let Error::Invalid { field, message } = error else { return Err(error.into()) };
-        let errors = Value::from_pairs([(field, message)]);
+        let errors = Value::from_pairs([(field, Value::from(message))]);
         let typed = Value::from_pairs(form.kept());
         let mut response = self.page(name, context! { ..context! { errors, form => typed }, ..own })?;
         response.set_status(StatusCode::UNPROCESSABLE_ENTITY);
@@ -171,7 +178,7 @@ impl Asker {
     }
 
     /// A sentence at the top of their next page.
-    pub fn flash(&self, kind: FlashKind, text: impl Into<String>) {
+    pub fn flash(&self, kind: FlashKind, text: impl Into<Said>) {
         self.web.flashes.put(&self.csrf, Flash { kind, text: text.into() });
     }
 
@@ -182,7 +189,7 @@ impl Asker {
 
     /// The part of the context that every page has.
     fn base(&self) -> Value {
-        base(&self.csrf, self.me.as_ref(), &self.practice, self.web.flashes.take(&self.csrf))
+        base(&self.language, &self.csrf, self.me.as_ref(), &self.practice, self.web.flashes.take(&self.csrf))
     }
 
     /// The base of the error page. Whatever fails here is left out: there is an error to be told already.
@@ -193,14 +200,14 @@ impl Asker {
             Ok((session, practice)) => (session.map(|(_, me)| me), practice),
             Err(_) => (None, String::new()),
         };
-        base(&csrf, me.as_ref(), &practice, None)
+        base(&web.language(headers), &csrf, me.as_ref(), &practice, None)
     }
 }
 
-fn base(csrf: &str, me: Option<&Me>, practice: &str, flash: Option<Flash>) -> Value {
+fn base(lang: &str, csrf: &str, me: Option<&Me>, practice: &str, flash: Option<Flash>) -> Value {
     let nothing = Value::from_pairs(std::iter::empty::<(&str, &str)>());
     context! {
-        csrf, practice, me => value(me), flash => value(flash), page => "",
+        lang, csrf, practice, me => value(me), flash => value(flash), page => "",
         errors => nothing.clone(), form => nothing,
     }
 }
@@ -251,6 +258,7 @@ impl Signed {
             csrf: web.csrf.token(&token),
             me: Some(me.clone()),
             agent: agent_of(req),
+            language: web.language(req.headers()),
             practice,
             visit: None,
             cookie: None,
@@ -356,7 +364,17 @@ impl<'a> FromRequest<'a> for Anyone {
         };
         let csrf = signed.or(known).unwrap_or_else(|| web.csrf.token(&visit));
         let client = client_of(&web, req)?;
-        Ok(Self(Asker { client, csrf, me, practice, agent: agent_of(req), visit: Some(visit), cookie, web }))
+        Ok(Self(Asker {
+            client,
+            csrf,
+            me,
+            practice,
+            agent: agent_of(req),
+            language: web.language(req.headers()),
+            visit: Some(visit),
+            cookie,
+            web,
+        }))
     }
 }
 

@@ -11,6 +11,7 @@ use super::when::Calendar;
 use crate::domain::filing::Folder;
 use crate::domain::folders::{Gone, Page, Row, RowTarget, SentStatus};
 use crate::domain::sessions::initials;
+use crate::words::said::{Said, say};
 
 /// Where a page of a folder begins.
 #[derive(Debug, Default, Deserialize)]
@@ -21,22 +22,22 @@ pub struct Cursor {
 /// `GET /inbox`.
 #[handler]
 pub async fn inbox(signed: Signed, cursor: Query<Cursor>) -> Result<Response> {
-    show(&signed, Folder::Inbox, "inbox", "Inbox", cursor.0.before).await
+    show(&signed, Folder::Inbox, "inbox", say!("Inbox"), cursor.0.before).await
 }
 
 /// `GET /sent`.
 #[handler]
 pub async fn sent(signed: Signed, cursor: Query<Cursor>) -> Result<Response> {
-    show(&signed, Folder::Sent, "sent", "Sent", cursor.0.before).await
+    show(&signed, Folder::Sent, "sent", say!("Sent"), cursor.0.before).await
 }
 
 /// `GET /drafts`.
 #[handler]
 pub async fn drafts(signed: Signed, cursor: Query<Cursor>) -> Result<Response> {
-    show(&signed, Folder::Drafts, "drafts", "Drafts", cursor.0.before).await
+    show(&signed, Folder::Drafts, "drafts", say!("Drafts"), cursor.0.before).await
 }
 
-async fn show(signed: &Signed, folder: Folder, id: &str, title: &str, before: Option<String>) -> Result<Response> {
+async fn show(signed: &Signed, folder: Folder, id: &str, title: Said, before: Option<String>) -> Result<Response> {
     let (member, from) = (signed.member.clone(), before.clone());
     let page = signed.web().portal.run(move |portal| portal.folder(&member, folder, from.as_deref())).await?;
     let older = page.older.as_ref().map(|cursor| format!("/{id}?before={cursor}"));
@@ -57,9 +58,9 @@ fn line(row: &Row, calendar: &Calendar) -> Value {
         RowTarget::Draft(id) => format!("/compose?draft={id}"),
     };
     let (status, kind) = match &row.status {
-        Some(SentStatus::NotOpened) => (Some("Not opened yet".to_owned()), Some("wait")),
-        Some(SentStatus::Opened(at)) => (Some(format!("Opened {}", calendar.in_words(*at))), Some("ok")),
-        Some(SentStatus::Undelivered) => (Some("Notice could not be delivered".to_owned()), Some("bad")),
+        Some(SentStatus::NotOpened) => (Some(say!("Not opened yet")), Some("wait")),
+        Some(SentStatus::Opened(at)) => (Some(say!("Opened {date}", date = calendar.in_words(*at))), Some("ok")),
+        Some(SentStatus::Undelivered) => (Some(say!("Notice could not be delivered")), Some("bad")),
         None => (None, None),
     };
     context! {
@@ -67,6 +68,7 @@ fn line(row: &Row, calendar: &Calendar) -> Value {
         people => row.people.join(", "),
         initials => row.people.first().map(|name| initials(name)),
         subject => row.subject.as_str(),
+        damaged => row.damaged,
         snippet => row.snippet.as_str(),
         date => value(calendar.when(row.at)),
         files => row.files,
@@ -79,13 +81,14 @@ fn line(row: &Row, calendar: &Calendar) -> Value {
 }
 
 /// The line that remains of a destroyed message.
-pub fn gone_words(gone: &Gone, calendar: &Calendar) -> String {
-    format!(
-        "A message from {} to {}, sent {}, was {} on {}.",
-        gone.from,
-        gone.to.join(", "),
-        calendar.in_words(gone.sent),
-        if gone.recalled { "recalled and destroyed" } else { "destroyed" },
-        calendar.in_words(gone.at)
-    )
+pub fn gone_words(gone: &Gone, calendar: &Calendar) -> Said {
+    let said = if gone.recalled {
+        say!("A message from {from} to {to}, sent {sent}, was recalled and destroyed on {date}.")
+    } else {
+        say!("A message from {from} to {to}, sent {sent}, was destroyed on {date}.")
+    };
+    said.with("from", &gone.from)
+        .with("to", gone.to.join(", "))
+        .with("sent", calendar.in_words(gone.sent))
+        .with("date", calendar.in_words(gone.at))
 }

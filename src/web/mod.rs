@@ -16,6 +16,8 @@
 
 use std::sync::Arc;
 
+use poem::http::{HeaderMap, header};
+
 use crate::config::{Config, PublicUrl};
 use crate::domain::{Clock, Error, Portal};
 use crate::gateway::mail::Postman;
@@ -66,6 +68,8 @@ pub struct Web {
     pub clock: Arc<dyn Clock>,
     /// Templates.
     pub pages: page::Pages,
+    /// Every language.
+    pub words: Arc<Words>,
     /// Files that pages need.
     pub assets: Arc<assets::Assets>,
     /// How often a stranger may ask for what is costly or guessable.
@@ -98,12 +102,19 @@ impl Web {
             metrics,
             clock,
             pages,
+            words,
             assets,
             limits,
             csrf: csrf::Csrf::default(),
             cookies,
             flashes: page::Flashes::default(),
         })
+    }
+
+    /// The language of whoever sends these headers.
+    pub fn language(&self, headers: &HeaderMap) -> String {
+        let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        self.words.choose(accepted.unwrap_or_default()).to_owned()
     }
 
     /// Where our pages are.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::assets::{Assets, Ui};
 use crate::words::Words;
+use crate::words::said::Said;
 
 /// One-time messages kept at most; beyond, the program forgets them all rather than grow.
 const FLASHES_MAX: usize = 10_000;
@@ -77,7 +78,7 @@ pub struct Flash {
     /// Good news or bad.
     pub kind: FlashKind,
     /// The sentence.
-    pub text: String,
+    pub text: Said,
 }
 
 /// Good news or bad.
@@ -140,7 +141,7 @@ mod tests {
         let flashes = Flashes::default();
         flashes.put("a", Flash { kind: FlashKind::Ok, text: "Saved.".into() });
         assert!(flashes.take("b").is_none());
-        assert_eq!(flashes.take("a").unwrap().text, "Saved.");
+        assert_eq!(flashes.take("a").unwrap().text, Said::from("Saved."));
         assert!(flashes.take("a").is_none());
     }
 }

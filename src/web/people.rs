@@ -13,18 +13,19 @@ use crate::domain::accounts::{Account, Details, Plan, Relationship, Status};
 use crate::domain::ids::AccountId;
 use crate::domain::people::{Correction, PersonView};
 use crate::domain::{Error, Portal, sessions};
+use crate::words::said::{Said, say};
 
-fn status(account: &Account) -> (&'static str, &'static str) {
+fn status(account: &Account) -> (Said, &'static str) {
     match account.status {
-        Status::Active if account.is_locked() => ("Locked", "bad"),
-        Status::Active => ("Active", "ok"),
-        Status::Invited => ("Invited", "wait"),
-        Status::Disabled => ("Disabled", "bad"),
+        Status::Active if account.is_locked() => (say!("Locked"), "bad"),
+        Status::Active => (say!("Active"), "ok"),
+        Status::Invited => (say!("Invited"), "wait"),
+        Status::Disabled => (say!("Disabled"), "bad"),
     }
 }
 
-fn relationship(account: &Account) -> &'static str {
-    account.relationship.map_or("Administrator", Relationship::words)
+fn relationship(account: &Account) -> Said {
+    account.relationship.map_or(say!("Administrator"), |relationship| relationship.words().into())
 }
 
 fn line(view: &PersonView, calendar: &Calendar, manager: &Manager) -> Value {
@@ -47,7 +48,7 @@ fn line(view: &PersonView, calendar: &Calendar, manager: &Manager) -> Value {
         invited_by => view.invited_by.as_deref(),
         last_seen => value(account.last_seen.map(|at| calendar.when(at))),
         code => view.code.as_ref().map(|code| code_of(code, calendar)),
-        notice_status => view.asks.then_some("Asks for a new link"),
+        notice_status => view.asks.then(|| say!("Asks for a new link")),
         edit_url => may_edit.then_some(url.as_str()),
         resend_url => act(account.status == Status::Invited, "resend"),
         unlock_url => act(account.is_locked(), "unlock"),
@@ -70,7 +71,7 @@ fn edit_page(account: &Account) -> Value {
     let chosen = account.relationship;
     let relationships = Relationship::ALL.map(|(one, value, text)| Choice {
         value: value.to_owned(),
-        text: text.to_owned(),
+        text: text.into(),
         selected: chosen == Some(one),
     });
     let tick = |on: bool| if on { "1" } else { "" };
@@ -120,14 +121,14 @@ pub async fn correct(manager: Manager, Path(id): Path<String>, form: Form) -> Re
     });
     match done.await? {
         (Ok(()), account) => {
-            manager.flash(FlashKind::Ok, format!("{} is corrected.", account.name()));
+            manager.flash(FlashKind::Ok, say!("{name} is corrected.", name = account.name()));
             Ok(manager.go("/people"))
         }
         (Err(error), account) => manager.refill("pages/person_edit.html", edit_page(&account), &form, error),
     }
 }
 
-async fn act<F>(manager: &Manager, id: &str, done: &str, act: F) -> Result<Response>
+async fn act<F>(manager: &Manager, id: &str, done: &'static str, act: F) -> Result<Response>
 where
     F: FnOnce(&Portal, &sessions::Manager, AccountId) -> Result<(), Error> + Send + 'static,
 {

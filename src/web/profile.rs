@@ -8,10 +8,11 @@ use secrecy::SecretString;
 use super::body::Form;
 use super::guard::Signed;
 use super::page::{FlashKind, value};
-use super::when::{Calendar, Choice, day_choices};
+use super::when::{Calendar, Choice, day_choices, day_count};
 use crate::domain::Error;
 use crate::domain::accounts::{Account, Details, Profile};
 use crate::domain::sessions::SessionView;
+use crate::words::said::{Said, say};
 
 /// Everything that the page shows.
 struct Sheet {
@@ -32,7 +33,7 @@ fn page_of(signed: &Signed, sheet: &Sheet) -> Value {
     let (account, calendar) = (&sheet.account, signed.calendar());
     let practice = Choice {
         value: String::new(),
-        text: format!("As the practice has it: {}", super::when::count(sheet.practice_days.into(), "day")),
+        text: say!("As the practice has it: {days}", days = day_count(sheet.practice_days)),
         selected: account.expiry_days.is_none(),
     };
     let days = day_choices(account.expiry_days.unwrap_or_default());
@@ -68,7 +69,7 @@ fn session_line(session: &SessionView, calendar: &Calendar) -> Value {
 }
 
 /// A browser and its system, from what it calls itself: "Firefox on Linux".
-fn browser(agent: &str) -> String {
+fn browser(agent: &str) -> Said {
     let first = |known: &[(&'static str, &'static str)], other: &'static str| {
         known.iter().find(|(mark, _)| agent.contains(mark)).map_or(other, |(_, name)| name)
     };
@@ -85,8 +86,8 @@ fn browser(agent: &str) -> String {
         ("Linux", "Linux"),
     ];
     match first(&systems, "") {
-        "" => name.to_owned(),
-        system => format!("{name} on {system}"),
+        "" => Said::from(name),
+        system => say!("{browser} on {system}", browser = Said::from(name), system = system),
     }
 }
 
@@ -105,7 +106,7 @@ async fn again(signed: &Signed, form: &Form, error: Error) -> Result<Response> {
     let kept = Value::from_pairs(form.kept());
     let stored = page.get_attr("form").unwrap_or_default();
     let filled = context! { ..kept, ..stored };
-    let errors = Value::from_pairs([(field, message)]);
+    let errors = Value::from_pairs([(field, Value::from(message))]);
     let mut response = signed.page("pages/profile.html", context! { errors, form => filled, ..page })?;
     response.set_status(poem::http::StatusCode::UNPROCESSABLE_ENTITY);
     Ok(response)
@@ -185,12 +186,12 @@ mod tests {
     fn browsers_are_named_as_people_name_them() {
         let chrome =
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
-        assert_eq!(browser(chrome), "Chrome on Linux");
+        assert_eq!(browser(chrome).to_string(), "Chrome on Linux");
         assert_eq!(
-            browser("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19 Safari/604.1"),
+            browser("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19 Safari/604.1").to_string(),
             "Safari on iPhone"
         );
-        assert_eq!(browser(""), "A browser");
+        assert_eq!(browser("").to_string(), "A browser");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn show(anyone: Anyone, arrival: Result<Query<Arrival>>) -> Result<Response>
     if anyone.me().is_some() {
         return Ok(anyone.go(local_path(&arrival.next)));
     }
-    let say = |text: &str| value(Flash { kind: FlashKind::Ok, text: text.to_owned() });
+    let say = |text: &'static str| value(Flash { kind: FlashKind::Ok, text: text.into() });
     let next = arrival.next.as_str();
     match (arrival.saved.as_str(), arrival.idle.as_str()) {
         ("1", _) => {
@@ -99,5 +99,7 @@ pub async fn strength(anyone: Anyone, form: Form) -> Result<Response> {
         let context: String = form.get("context").chars().take(PASSWORD_BYTES_MAX).collect();
         Ok(judge(form.get("password"), &[&context, &practice]))
     });
-    json(&said.await?)
+    let judgement = said.await?;
+    let text = anyone.say(&judgement.text);
+    json(&serde_json::json!({ "score": judgement.score, "ok": judgement.ok, "text": text }))
 }

@@ -9,7 +9,7 @@ use super::guard::Signed;
 use super::mailbox::{gone_words, rows};
 use super::page::{FlashKind, value};
 use super::prose;
-use super::when::{Calendar, count, size};
+use super::when::{Calendar, file_count, size};
 use crate::domain::filing::Folder;
 use crate::domain::folders::Gone;
 use crate::domain::ids::{AccountId, MessageId, ThreadId};
@@ -18,6 +18,7 @@ use crate::domain::portal::DAY;
 use crate::domain::sessions::initials;
 use crate::domain::threads::{MessageView, RecipientView, ThreadView};
 use crate::domain::{Error, Timestamp};
+use crate::words::said::{Part, Said, say};
 
 /// `GET /threads/{id}`. What is shown for the first time counts as opened.
 #[handler]
@@ -34,7 +35,8 @@ pub async fn show(signed: Signed, Path(id): Path<String>) -> Result<Response> {
             Ok((thread, portal.folder(&member, folder, None)?, sent, portal.me(&member)?))
         })
         .await?;
-    let (list_title, list_url, folder) = if sent { ("Sent", "/sent", "sent") } else { ("Inbox", "/inbox", "inbox") };
+    let (list_title, list_url, folder) =
+        if sent { (say!("Sent"), "/sent", "sent") } else { (say!("Inbox"), "/inbox", "inbox") };
     let list = rows(&signed, &page);
     let own = context! { list_title, list_url, folder, rows => list, page => "thread", me => value(me) };
     let context = context! { ..own, ..page_of(&signed, &thread) };
@@ -117,13 +119,15 @@ fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar, sends_
     let opened = to.holder.opened.filter(|_| view.mine);
     let (status, kind) = match (&to.holder.notice, opened) {
         _ if !view.mine => (None, None),
-        (_, Some(at)) => (Some(format!("Opened {}", calendar.in_words(at))), "ok".into()),
-        (NoticeState::Failed(why), None) => (Some(format!("Notice not delivered: {why}")), Some("bad")),
-        _ if to.asks => (Some("Asks for a new link".to_owned()), Some("bad")),
-        (NoticeState::Waiting, None) if sends_mail => {
-            (Some("Not opened yet · notice is being sent".to_owned()), Some("wait"))
+        (_, Some(at)) => (Some(say!("Opened {date}", date = calendar.in_words(at))), "ok".into()),
+        (NoticeState::Failed(why), None) => {
+            (Some(say!("Notice not delivered: {why}", why = Said::kept(why.clone()))), Some("bad"))
         }
-        _ => (Some("Not opened yet".to_owned()), Some("wait")),
+        _ if to.asks => (Some(say!("Asks for a new link")), Some("bad")),
+        (NoticeState::Waiting, None) if sends_mail => {
+            (Some(say!("Not opened yet · notice is being sent")), Some("wait"))
+        }
+        _ => (Some(say!("Not opened yet")), Some("wait")),
     };
     let may_resend = view.mine && opened.is_none() && matches!(view.opened, Opened::Content(_));
     context! {
@@ -144,39 +148,48 @@ pub fn code_of(code: &crate::domain::invites::ReadOut, calendar: &Calendar) -> V
     context! { digits => format!("{first} {rest}"), until => value(calendar.when(code.until)) }
 }
 
-fn what(files: usize) -> String {
+fn what(files: usize) -> Said {
     match files {
-        0 => "this message".to_owned(),
-        n => format!("this message and its {}", count(n.try_into().unwrap_or(u64::MAX), "file")),
+        0 => say!("this message"),
+        n => say!("this message and its {files}", files = file_count(n)),
     }
 }
 
-fn recall_words(view: &MessageView, files: usize, calendar: &Calendar) -> String {
+fn recall_words(view: &MessageView, files: usize, calendar: &Calendar) -> Said {
     let whom = view.to.iter().map(|to| match to.holder.opened {
-        Some(at) => format!("{} (opened {})", to.who.name, calendar.in_words(at)),
-        None => format!("{} (not opened yet)", to.who.name),
+        Some(at) => say!("{name} (opened {date})", name = &to.who.name, date = calendar.in_words(at)),
+        None => say!("{name} (not opened yet)", name = &to.who.name),
     });
-    format!("This destroys {} for you and for {}, at once and for good.", what(files), join(whom.collect()))
+    let whom = join(whom.map(Part::from).collect());
+    say!(
+        "This destroys {message} for you and for {people}, at once and for good.",
+        message = what(files),
+        people = whom
+    )
 }
 
-fn delete_words(view: &MessageView, files: usize, now: Timestamp) -> String {
-    let others: Vec<String> = match view.mine {
-        true => view.to.iter().filter(|to| !to.holder.deleted).map(|to| to.who.name.clone()).collect(),
-        false => vec![view.from.name.clone()],
+fn delete_words(view: &MessageView, files: usize, now: Timestamp) -> Said {
+    let others: Vec<Part> = match view.mine {
+        true => view.to.iter().filter(|to| !to.holder.deleted).map(|to| Part::from(&to.who.name)).collect(),
+        false => vec![Part::from(&view.from.name)],
     };
-    let rest = match others.is_empty() || view.message.gone(now).is_some() {
-        true => String::new(),
-        false if others.len() == 1 => format!(" {} keeps their copy until its date.", join(others)),
-        false => format!(" {} keep their copies until the date.", join(others)),
+    let destroys = say!("This destroys your copy of {message} for good.", message = what(files));
+    let rest = match others.len() {
+        _ if view.message.gone(now).is_some() => return destroys,
+        0 => return destroys,
+        1 => say!("{people} keeps their copy until its date.", people = join(others)),
+        _ => say!("{people} keep their copies until the date.", people = join(others)),
     };
-    format!("This destroys your copy of {} for good.{rest}", what(files))
+    say!("{first} {second}", first = destroys, second = rest)
 }
 
 /// "A", "A and B", "A, B and C".
-fn join(mut names: Vec<String>) -> String {
-    match names.pop() {
-        Some(last) if !names.is_empty() => format!("{} and {last}", names.join(", ")),
-        last => last.unwrap_or_default(),
+fn join(mut parts: Vec<Part>) -> Part {
+    let last = parts.pop();
+    let first = parts.into_iter().reduce(|first, next| say!("{first}, {next}", first = first, next = next).into());
+    match (first, last) {
+        (Some(first), Some(last)) => say!("{first} and {last}", first = first, last = last).into(),
+        (_, last) => last.unwrap_or_else(|| String::new().into()),
     }
 }
 
@@ -192,7 +205,7 @@ pub fn kind(mime: &str) -> &'static str {
 }
 
 /// Runs a change of a message and comes back to its conversation, or to the inbox when nothing is left of that.
-async fn change<F>(signed: &Signed, id: &str, done: &str, change: F) -> Result<Response>
+async fn change<F>(signed: &Signed, id: &str, done: &'static str, change: F) -> Result<Response>
 where
     F: FnOnce(&crate::domain::Portal, &crate::domain::sessions::Member, MessageId) -> Result<(), Error>
         + Send

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::domain::Timestamp;
 use crate::domain::fields::EXPIRY_DAYS_MAX;
-use crate::domain::portal::{DAY, HOUR, MINUTE};
+use crate::domain::portal::{DAY, HOUR, MINUTE, SECOND};
+use crate::words::said::{Said, say};
 
 /// A moment as the templates take it.
 #[derive(Clone, Debug, Serialize)]
@@ -14,9 +15,9 @@ pub struct When {
     /// RFC 3339, for machines.
     pub iso: String,
     /// As short as it can be understood today.
-    pub short: String,
+    pub short: Said,
     /// In full.
-    pub long: String,
+    pub long: Said,
 }
 
 /// An expiry as the templates take it.
@@ -25,9 +26,9 @@ pub struct Expiry {
     /// RFC 3339, for machines.
     pub iso: String,
     /// "Destroyed in 12 days".
-    pub short: String,
+    pub short: Said,
     /// "Destroyed on …" in full.
-    pub long: String,
+    pub long: Said,
     /// Three days or less.
     pub soon: bool,
 }
@@ -38,7 +39,7 @@ pub struct Choice {
     /// Value in the form.
     pub value: String,
     /// Words.
-    pub text: String,
+    pub text: Said,
     /// Whether it is chosen.
     pub selected: bool,
 }
@@ -63,34 +64,47 @@ impl Calendar {
     /// A moment.
     pub fn when(&self, at: Timestamp) -> When {
         let (zoned, now) = (self.zoned(at), self.zoned(self.now));
+        let (day, month) = (zoned.day(), month(&zoned, &MONTHS_SHORT));
         let short = if zoned.date() == now.date() {
-            zoned.strftime("%H:%M")
+            say!("{time}", time = time(&zoned))
         } else if zoned.year() == now.year() {
-            zoned.strftime("%-d %b")
+            say!("{day} {month}", day = day, month = month)
         } else {
-            zoned.strftime("%-d %b %Y")
+            say!("{day} {month} {year}", day = day, month = month, year = zoned.year())
         };
-        When { iso: zoned.timestamp().to_string(), short: short.to_string(), long: self.long(at) }
+        When { iso: zoned.timestamp().to_string(), short, long: self.long(at) }
     }
 
     /// A moment in full: "Tuesday, 15 December 2026, 14:03".
-    pub fn long(&self, at: Timestamp) -> String {
-        self.zoned(at).strftime("%A, %-d %B %Y, %H:%M").to_string()
+    pub fn long(&self, at: Timestamp) -> Said {
+        let zoned = self.zoned(at);
+        say!(
+            "{weekday}, {day} {month} {year}, {time}",
+            weekday = nth(&WEEKDAYS, zoned.weekday().to_monday_one_offset()),
+            day = zoned.day(),
+            month = month(&zoned, &MONTHS),
+            year = zoned.year(),
+            time = time(&zoned),
+        )
     }
 
     /// A moment within a sentence: "15 December, 14:03".
-    pub fn in_words(&self, at: Timestamp) -> String {
-        self.zoned(at).strftime("%-d %B, %H:%M").to_string()
+    pub fn in_words(&self, at: Timestamp) -> Said {
+        let zoned = self.zoned(at);
+        say!("{day} {month}, {time}", day = zoned.day(), month = month(&zoned, &MONTHS), time = time(&zoned))
     }
 
     /// A moment of which the day counts: short is the date as well.
     pub fn date(&self, at: Timestamp) -> When {
-        When { short: self.zoned(at).strftime("%-d %B %Y").to_string(), ..self.when(at) }
+        let zoned = self.zoned(at);
+        let short =
+            say!("{day} {month} {year}", day = zoned.day(), month = month(&zoned, &MONTHS), year = zoned.year());
+        When { short, ..self.when(at) }
     }
 
     /// The time of day: "14:03".
     pub fn time(&self, at: Timestamp) -> String {
-        self.zoned(at).strftime("%H:%M").to_string()
+        time(&self.zoned(at))
     }
 
     /// How long something has still to live.
@@ -98,15 +112,15 @@ impl Calendar {
         let left = at.since(self.now).max(0);
         // Rounded, so that what is sent for 30 days says 30 until half a day has passed.
         let short = match left {
-            left if left >= 36 * HOUR => format!("Destroyed in {} days", (left + DAY / 2) / DAY),
-            left if left >= 90 * MINUTE => format!("Destroyed in {} hours", (left + HOUR / 2) / HOUR),
-            left if left >= 90_000 => format!("Destroyed in {} minutes", (left + MINUTE / 2) / MINUTE),
-            _ => "Destroyed in a minute".to_owned(),
+            left if left >= 36 * HOUR => say!("Destroyed in {count} days", count = (left + DAY / 2) / DAY),
+            left if left >= 90 * MINUTE => say!("Destroyed in {count} hours", count = (left + HOUR / 2) / HOUR),
+            left if left >= 90 * SECOND => say!("Destroyed in {count} minutes", count = (left + MINUTE / 2) / MINUTE),
+            _ => say!("Destroyed in a minute"),
         };
         Expiry {
             iso: self.zoned(at).timestamp().to_string(),
             short,
-            long: format!("Destroyed on {}", self.long(at)),
+            long: say!("Destroyed on {date}", date = self.long(at)),
             soon: left <= 3 * DAY,
         }
     }
@@ -115,40 +129,86 @@ impl Calendar {
     pub fn expiry_choices(&self, sent: Timestamp, selected: Option<u8>) -> Vec<Choice> {
         let days = (1..=EXPIRY_DAYS_MAX).rev().map(|days| (days, sent.plus(i64::from(days) * DAY)));
         days.filter(|(_, at)| *at > self.now)
-            .map(|(days, at)| Choice {
-                value: days.to_string(),
-                text: format!("{} · destroyed on {}", count(days.into(), "day"), self.zoned(at).strftime("%-d %b")),
-                selected: selected == Some(days),
+            .map(|(days, at)| {
+                let zoned = self.zoned(at);
+                let date = say!("{day} {month}", day = zoned.day(), month = month(&zoned, &MONTHS_SHORT));
+                let text = say!("{days} · destroyed on {date}", days = day_count(days), date = date);
+                Choice { value: days.to_string(), text, selected: selected == Some(days) }
             })
             .collect()
     }
 }
 
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const MONTHS_SHORT: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+fn month(zoned: &Zoned, names: &[&'static str]) -> Said {
+    nth(names, zoned.month())
+}
+
+/// One of these names, counted from one.
+fn nth(names: &[&'static str], number: i8) -> Said {
+    let name = usize::try_from(number - 1).ok().and_then(|place| names.get(place));
+    Said::from(name.copied().unwrap_or_default())
+}
+
+fn time(zoned: &Zoned) -> String {
+    zoned.strftime("%H:%M").to_string()
+}
+
 /// The days that a message can live, without dates: for settings.
 pub fn day_choices(selected: u8) -> Vec<Choice> {
-    let choice =
-        |days: u8| Choice { value: days.to_string(), text: count(days.into(), "day"), selected: days == selected };
+    let choice = |days: u8| Choice { value: days.to_string(), text: day_count(days), selected: days == selected };
     (1..=EXPIRY_DAYS_MAX).rev().map(choice).collect()
 }
 
+/// "1 day", "3 days".
+pub fn day_count(days: u8) -> Said {
+    if days == 1 { say!("1 day") } else { say!("{count} days", count = days) }
+}
+
 /// "1 file", "3 files".
-pub fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+pub fn file_count(files: usize) -> Said {
+    if files == 1 { say!("1 file") } else { say!("{count} files", count = files) }
 }
 
 /// A size in bytes as people read it: "90.5 MB" of 1024 × 1024 bytes, as the limit is counted.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 3] = [(1 << 10, "KB"), (1 << 20, "MB"), (1 << 30, "GB")];
-    if bytes < 1024 {
-        return count(bytes, "byte");
-    }
+pub fn size(bytes: u64) -> Said {
+    const KB: u64 = 1 << 10;
+    const MB: u64 = 1 << 20;
+    const GB: u64 = 1 << 30;
     // The largest unit in which the number, rounded, is at least one.
-    let (unit, name) = UNITS.into_iter().rev().find(|(unit, _)| bytes >= unit - unit / 100).unwrap_or((1 << 10, "KB"));
+    let fits = |unit: u64| bytes >= unit - unit / 100;
+    match bytes {
+        1 => say!("1 byte"),
+        0..KB => say!("{count} bytes", count = bytes),
+        _ if fits(GB) => say!("{count} GB", count = rounded(bytes, GB)),
+        _ if fits(MB) => say!("{count} MB", count = rounded(bytes, MB)),
+        _ => say!("{count} KB", count = rounded(bytes, KB)),
+    }
+}
+
+/// With one decimal below a hundred, unless it is a zero.
+fn rounded(bytes: u64, unit: u64) -> String {
     let tenths = (u128::from(bytes) * 10 + u128::from(unit) / 2) / u128::from(unit);
     if tenths < 1000 && !tenths.is_multiple_of(10) {
-        format!("{}.{} {name}", tenths / 10, tenths % 10)
+        format!("{}.{}", tenths / 10, tenths % 10)
     } else {
-        format!("{} {name}", (tenths + 5) / 10)
+        ((tenths + 5) / 10).to_string()
     }
 }
 
@@ -162,18 +222,20 @@ mod tests {
     #[test]
     fn dates_are_the_readers_own() {
         let berlin = Calendar::new("Europe/Berlin", NOW);
-        assert_eq!(berlin.when(NOW).short, "03:00");
-        assert_eq!(berlin.when(NOW).long, "Monday, 23 November 2026, 03:00");
+        assert_eq!(berlin.when(NOW).short.to_string(), "03:00");
+        assert_eq!(berlin.when(NOW).long.to_string(), "Monday, 23 November 2026, 03:00");
         assert_eq!(berlin.when(NOW).iso, "2026-11-23T02:00:00Z");
         let new_york = Calendar::new("America/New_York", NOW);
-        assert_eq!(new_york.when(NOW.plus(-DAY)).short, "21 Nov");
-        assert_eq!(Calendar::new("nowhere", NOW).when(NOW.plus(-400 * DAY)).short, "19 Oct 2025");
+        assert_eq!(new_york.when(NOW.plus(-DAY)).short.to_string(), "21 Nov");
+        assert_eq!(Calendar::new("nowhere", NOW).when(NOW.plus(-400 * DAY)).short.to_string(), "19 Oct 2025");
+        assert_eq!(berlin.in_words(NOW).to_string(), "23 November, 03:00");
+        assert_eq!(berlin.date(NOW).short.to_string(), "23 November 2026");
     }
 
     #[test]
     fn an_expiry_counts_down() {
         let calendar = Calendar::new("UTC", NOW);
-        let short = |left| calendar.expiry(NOW.plus(left)).short;
+        let short = |left| calendar.expiry(NOW.plus(left)).short.to_string();
         assert_eq!(short(30 * DAY), "Destroyed in 30 days");
         assert_eq!(short(30 * DAY - HOUR), "Destroyed in 30 days");
         assert_eq!(short(2 * DAY), "Destroyed in 2 days");
@@ -188,7 +250,7 @@ mod tests {
         let calendar = Calendar::new("UTC", NOW);
         let choices = calendar.expiry_choices(NOW.plus(-10 * DAY), Some(20));
         assert_eq!(choices.len(), 20);
-        assert_eq!(choices.first().unwrap().text, "30 days · destroyed on 13 Dec");
+        assert_eq!(choices.first().unwrap().text.to_string(), "30 days · destroyed on 13 Dec");
         assert!(choices.iter().find(|choice| choice.value == "20").unwrap().selected);
     }
 
@@ -206,7 +268,7 @@ mod tests {
             (100 * 1024 * 1024, "100 MB"),
             (1 << 30, "1 GB"),
         ] {
-            assert_eq!(size(bytes), text, "{bytes}");
+            assert_eq!(size(bytes).to_string(), text, "{bytes}");
         }
     }
 }
