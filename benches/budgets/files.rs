@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use age::x25519::Identity;
-use sealpost::domain::ids::MessageId;
+use sealpost::domain::ids::DraftId;
 
 use crate::http::{Browser, Letter};
 use crate::limits;
@@ -45,7 +45,7 @@ fn speed(rate: f64) -> String {
 
 /// Begins an upload to a fresh draft and sends its bytes: returns the draft when they are durable.
 fn put(browser: &mut Browser, bytes: &[u8]) -> String {
-    let draft = MessageId::generate().to_string();
+    let draft = DraftId::generate().to_string();
     let token = format!("X-CSRF-Token: {}\r\n", browser.csrf);
     let head = format!("{TUS}{token}Upload-Length: {}\r\nUpload-Metadata: filename eC5iaW4=\r\n", bytes.len());
     let begun = browser.ask("POST", &format!("/drafts/{draft}/files"), &head, b"").expect(201);
@@ -62,7 +62,7 @@ fn letter<'a>(draft: &'a str, action: &'a str) -> Letter<'a> {
 
 /// The same in one multipart request, saved as a draft.
 fn post(browser: &mut Browser, bytes: &[u8]) -> String {
-    let draft = MessageId::generate().to_string();
+    let draft = DraftId::generate().to_string();
     browser.compose(&letter(&draft, "save"), Some(bytes));
     draft
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use sealpost::config::Config;
 use sealpost::domain::drafts::DraftText;
-use sealpost::domain::ids::MessageId;
+use sealpost::domain::ids::DraftId;
 use sealpost::domain::send::Sent;
 use sealpost::domain::sessions::Member;
 use sealpost::domain::setup::SetUp;
@@ -71,7 +71,7 @@ impl Practice {
         let admin = sign_in(&portal, ADMIN);
         confirm_kit(&portal, &admin);
         for number in 0..PEOPLE {
-            portal.send(&admin, MessageId::generate(), &text(&person(number), 0)).unwrap();
+            portal.send(&admin, DraftId::generate(), &text(&person(number), 0)).unwrap();
         }
         for letter in portal.outbox(&admin.admin().unwrap()).unwrap() {
             let token = letter.link.rsplit('/').next().unwrap();
@@ -167,7 +167,7 @@ pub fn fill(portal: &Arc<Portal>, from: &Member, to: &str, count: usize, expires
                     let numbers = (filler..count).step_by(FILLERS);
                     let send = |number| {
                         let text = DraftText { expires: expires.to_owned(), ..text(to, number) };
-                        portal.send(from, MessageId::generate(), &text).unwrap()
+                        portal.send(from, DraftId::generate(), &text).unwrap()
                     };
                     numbers.map(send).collect::<Vec<_>>()
                 })

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use sealpost::domain::SystemClock;
-use sealpost::domain::ids::MessageId;
+use sealpost::domain::ids::DraftId;
 
 use crate::http::{Browser, Letter};
 use crate::practice::{ADMIN, Practice, body, fill, person, sign_in};
@@ -54,7 +54,7 @@ fn killed_while_writing(server: Server) {
             scope.spawn(move || {
                 let (to, body) = (person(1), body());
                 loop {
-                    let draft = MessageId::generate().to_string();
+                    let draft = DraftId::generate().to_string();
                     let letter = Letter { draft: &draft, to: &to, body: &body, action: "send" };
                     if twin.try_compose(&letter, None).is_err() {
                         break;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use sealpost::domain::SystemClock;
-use sealpost::domain::ids::MessageId;
+use sealpost::domain::ids::DraftId;
 
 use crate::http::{Browser, Letter};
 use crate::limits;
@@ -36,7 +36,7 @@ fn through_http(practice: &Practice, rounds: usize, seconds: f64, table: &mut Ta
             let mut browser = senders[client % SENDERS].twin();
             let (to, body) = (person(SENDERS + client % SENDERS), body.clone());
             move || {
-                let draft = MessageId::generate().to_string();
+                let draft = DraftId::generate().to_string();
                 let letter = Letter { draft: &draft, to: &to, body: &body, action: "send" };
                 browser.compose(&letter, None);
             }
@@ -63,7 +63,7 @@ fn without_http(practice: &Practice, rounds: usize, seconds: f64, table: &mut Ta
                 let (portal, sender) = (Arc::clone(&portal), senders[client % SENDERS].clone());
                 let text = text(&person(SENDERS + client % SENDERS), client);
                 move || {
-                    portal.send(&sender, MessageId::generate(), &text).unwrap();
+                    portal.send(&sender, DraftId::generate(), &text).unwrap();
                 }
             });
             load(clients.collect(), seconds).rate

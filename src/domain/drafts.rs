@@ -11,7 +11,7 @@ use super::accounts;
 use super::due::{self, Due};
 use super::fields::{self, EXPIRY_DAYS_MAX};
 use super::filing;
-use super::ids::{AccountId, FileId, MailboxId, MessageId, key};
+use super::ids::{AccountId, DraftId, FileId, MailboxId, MessageId, key};
 use super::messages::{FileInfo, Message};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
@@ -69,11 +69,11 @@ impl Record for DraftFile {
     const VERSION: u8 = 1;
 }
 
-/// Who has a blob. Key: blob.
+/// Whose a blob is. Key: blob.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct BlobRow {
-    /// The draft that it was uploaded to, which is also the message that it became part of.
-    pub owner: MessageId,
+    /// The draft that it was uploaded to.
+    pub owner: DraftId,
 }
 
 impl Record for BlobRow {
@@ -132,29 +132,24 @@ impl DraftText {
     }
 }
 
-pub(super) fn draft_key(mailbox: MailboxId, draft: MessageId) -> Vec<u8> {
+pub(super) fn draft_key(mailbox: MailboxId, draft: DraftId) -> Vec<u8> {
     key(&[mailbox.bytes(), draft.bytes()])
 }
 
-fn file_key(mailbox: MailboxId, draft: MessageId, file: FileId) -> Vec<u8> {
+fn file_key(mailbox: MailboxId, draft: DraftId, file: FileId) -> Vec<u8> {
     key(&[mailbox.bytes(), draft.bytes(), file.bytes()])
 }
 
-fn context(mailbox: MailboxId, draft: MessageId) -> Vec<u8> {
+fn context(mailbox: MailboxId, draft: DraftId) -> Vec<u8> {
     key(&[b"draft", mailbox.bytes(), draft.bytes()])
 }
 
-fn file_context(mailbox: MailboxId, draft: MessageId, file: FileId) -> Vec<u8> {
+fn file_context(mailbox: MailboxId, draft: DraftId, file: FileId) -> Vec<u8> {
     key(&[b"draft file", mailbox.bytes(), draft.bytes(), file.bytes()])
 }
 
 /// Reads and opens a draft.
-pub(super) fn open(
-    tx: &impl Tx,
-    slots: &SlotFile,
-    member: &Member,
-    id: MessageId,
-) -> Result<(Draft, DraftText), Error> {
+pub(super) fn open(tx: &impl Tx, slots: &SlotFile, member: &Member, id: DraftId) -> Result<(Draft, DraftText), Error> {
     let draft = tx.record::<Draft>(&draft_key(member.mailbox(), id))?.ok_or(Error::NotFound)?;
     let slot = slots.read(&draft.slot)?;
     let plain = draft.text.open(member.bundle().secret(), &slot, &context(member.mailbox(), id))?;
@@ -169,7 +164,7 @@ pub(super) fn open_files(
     slots: &SlotFile,
     member: &Member,
     draft: &Draft,
-    id: MessageId,
+    id: DraftId,
 ) -> Result<Vec<FileInfo>, Error> {
     let mailbox = member.mailbox();
     let slot = slots.read(&draft.slot)?;
@@ -185,24 +180,24 @@ pub(super) fn open_files(
 }
 
 /// The blobs of a draft's files.
-pub(super) fn blobs(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<BTreeSet<BlobId>, Error> {
+pub(super) fn blobs(tx: &impl Tx, mailbox: MailboxId, id: DraftId) -> Result<BTreeSet<BlobId>, Error> {
     let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
     Ok(files.into_iter().map(|(_, file)| file.blob).collect())
 }
 
 /// How many files a draft has.
-pub(super) fn files_count(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<usize, Error> {
+pub(super) fn files_count(tx: &impl Tx, mailbox: MailboxId, id: DraftId) -> Result<usize, Error> {
     Ok(tx.count_under(DRAFT_FILES, &draft_key(mailbox, id))?)
 }
 
 /// Bytes and number of a draft's files.
-pub(super) fn files_sum(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<(u64, usize), Error> {
+pub(super) fn files_sum(tx: &impl Tx, mailbox: MailboxId, id: DraftId) -> Result<(u64, usize), Error> {
     let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
     Ok((files.iter().map(|(_, file)| file.bytes).sum(), files.len()))
 }
 
 /// The place behind the last file of a draft.
-fn next_place(tx: &impl Tx, mailbox: MailboxId, id: MessageId) -> Result<u32, Error> {
+fn next_place(tx: &impl Tx, mailbox: MailboxId, id: DraftId) -> Result<u32, Error> {
     let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
     Ok(files.iter().map(|(_, file)| file.place + 1).max().unwrap_or_default())
 }
@@ -216,7 +211,7 @@ pub(super) fn rekey(
     new: &MailboxPublic,
 ) -> Result<(), Error> {
     for (row, mut draft) in tx.records_under::<Draft>(mailbox.bytes(), Direction::Forward, usize::MAX)? {
-        let id = row.last_chunk::<16>().map(|id| MessageId::from_bytes(*id)).ok_or(Error::NotFound)?;
+        let id = row.last_chunk::<16>().map(|id| DraftId::from_bytes(*id)).ok_or(Error::NotFound)?;
         let slot = store.slots().read(&draft.slot)?;
         draft.text = draft.text.rekey(old.secret(), new, &slot, &context(mailbox, id))?;
         tx.put_record(&row, &draft)?;
@@ -231,7 +226,7 @@ pub(super) fn rekey(
 
 /// Forgets a draft: overwrites its slot and removes its rows. Its files' blobs go too, unless a message took them; then
 /// the slot is overwritten only once the message is there.
-pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: MessageId, keep_blobs: bool) -> Result<(), Error> {
+pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: DraftId, keep_blobs: bool) -> Result<(), Error> {
     let Some(draft) = tx.record::<Draft>(&draft_key(mailbox, id))? else { return Ok(()) };
     if keep_blobs { tx.retire_slot(draft.slot) } else { tx.erase_slot(draft.slot) }?;
     tx.delete_record::<Draft>(&draft_key(mailbox, id));
@@ -241,7 +236,7 @@ pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: MessageId, ke
             tx.forget_blob(file.blob);
         }
     }
-    due::undue(tx, Due::Draft, draft_end(draft.changed), id);
+    due::undue(tx, Due::Draft(mailbox, id), draft_end(draft.changed));
     filing::file_draft(tx, mailbox, id, Some(draft.changed), None);
     Ok(())
 }
@@ -255,7 +250,7 @@ fn draft_end(changed: Timestamp) -> Timestamp {
 #[derive(Debug)]
 pub struct DraftView {
     /// Identifier.
-    pub id: MessageId,
+    pub id: DraftId,
     /// Revision.
     pub revision: u64,
     /// Text.
@@ -302,7 +297,7 @@ fn place_for_another(tx: &mut WriteTx<'_>, mailbox: MailboxId, slot: &SlotKey) -
 
 impl Portal {
     /// Opens a draft.
-    pub fn draft(&self, member: &Member, id: MessageId) -> Result<DraftView, Error> {
+    pub fn draft(&self, member: &Member, id: DraftId) -> Result<DraftView, Error> {
         self.store.read(|tx| {
             let (draft, text) = open(tx, self.store.slots(), member, id)?;
             let files = open_files(tx, self.store.slots(), member, &draft, id)?;
@@ -318,7 +313,7 @@ impl Portal {
     pub fn save_draft(
         &self,
         member: &Member,
-        id: MessageId,
+        id: DraftId,
         based_on: Option<u64>,
         text: &DraftText,
     ) -> Result<u64, Error> {
@@ -327,13 +322,13 @@ impl Portal {
     }
 
     /// Saves what somebody was writing when their session ended for idleness.
-    pub fn save_draft_of_ended_session(&self, token: &str, id: MessageId, text: &DraftText) -> Result<(), Error> {
+    pub fn save_draft_of_ended_session(&self, token: &str, id: DraftId, text: &DraftText) -> Result<(), Error> {
         let writer = self.writer(self.whose_session(token)?)?;
         self.save(writer, id, Basis::Anything, text).map(|_| ())
     }
 
     /// Makes sure that there is a draft to which files can be added.
-    pub(super) fn touch_draft(&self, member: &Member, id: MessageId) -> Result<(), Error> {
+    pub(super) fn touch_draft(&self, member: &Member, id: DraftId) -> Result<(), Error> {
         let exists = self.store.read(|tx| Ok::<_, Error>(tx.has(DRAFTS, &draft_key(member.mailbox(), id))?))?;
         if exists {
             return Ok(());
@@ -352,7 +347,7 @@ impl Portal {
         })
     }
 
-    fn save(&self, writer: Writer, id: MessageId, basis: Basis, text: &DraftText) -> Result<u64, Error> {
+    fn save(&self, writer: Writer, id: DraftId, basis: Basis, text: &DraftText) -> Result<u64, Error> {
         text.check()?;
         let plain = rmp_serde::to_vec_named(text).map(crate::crypto::Plain::new).map_err(Error::internal)?;
         let Writer { mailbox, public } = writer;
@@ -366,7 +361,7 @@ impl Portal {
         let changed = self.now();
         self.store.write(move |tx| {
             let current = tx.record::<Draft>(&row)?;
-            if tx.record::<Message>(id.bytes())?.is_some() {
+            if tx.record::<Message>(id.becomes(mailbox).bytes())?.is_some() {
                 return Err(Error::Expired);
             }
             // The text is sealed under the slot that was there a moment ago.
@@ -380,23 +375,23 @@ impl Portal {
             };
             tx.put_record(&row, &Draft { slot, text, revision, changed })?;
             if let Some(was) = was {
-                due::undue(tx, Due::Draft, draft_end(was), id);
+                due::undue(tx, Due::Draft(mailbox, id), draft_end(was));
             }
-            due::due(tx, Due::Draft, draft_end(changed), id, mailbox.bytes());
+            due::due(tx, Due::Draft(mailbox, id), draft_end(changed));
             filing::file_draft(tx, mailbox, id, was, Some(changed));
             Ok(revision)
         })
     }
 
     /// Destroys a draft and its files.
-    pub fn discard_draft(&self, member: &Member, id: MessageId) -> Result<(), Error> {
+    pub fn discard_draft(&self, member: &Member, id: DraftId) -> Result<(), Error> {
         self.uploads.abort_draft(member.mailbox(), id);
         let mailbox = member.mailbox();
         self.store.write(move |tx| forget(tx, mailbox, id, false))
     }
 
     /// Adds a file whose bytes are sealed and durable.
-    pub(super) fn add_file(&self, member: &Member, id: MessageId, info: &FileInfo) -> Result<(), Error> {
+    pub(super) fn add_file(&self, member: &Member, id: DraftId, info: &FileInfo) -> Result<(), Error> {
         let plain = rmp_serde::to_vec_named(info).map(crate::crypto::Plain::new).map_err(Error::internal)?;
         let mailbox = member.mailbox();
         let draft = self.store.read(|tx| tx.record::<Draft>(&draft_key(mailbox, id)).map_err(Error::from))?;
@@ -425,7 +420,7 @@ impl Portal {
     }
 
     /// Removes a file from a draft and destroys it.
-    pub fn remove_file(&self, member: &Member, id: MessageId, file: FileId) -> Result<(), Error> {
+    pub fn remove_file(&self, member: &Member, id: DraftId, file: FileId) -> Result<(), Error> {
         let mailbox = member.mailbox();
         self.store.write(move |tx| {
             tx.record::<Draft>(&draft_key(mailbox, id))?.ok_or(Error::NotFound)?;

@@ -45,8 +45,8 @@ pub(super) fn destroy(tx: &mut WriteTx<'_>, mut message: Message, now: Timestamp
     for blob in std::mem::take(&mut message.blobs) {
         tx.forget_blob(blob);
     }
-    undue(tx, Due::Message, message.expires, message.id);
-    due(tx, Due::Tombstone, fields::days_after(now, TOMBSTONE_DAYS), message.id, &[]);
+    undue(tx, Due::Message(message.id), message.expires);
+    due(tx, Due::Tombstone(message.id), fields::days_after(now, TOMBSTONE_DAYS));
     message.destroyed = Some(Destroyed { at: if recalled { now } else { message.expires }, recalled });
     messages::put(tx, &message)?;
     for holder in message.holders.iter().filter(|holder| !holder.deleted) {
@@ -82,26 +82,21 @@ fn sweep_one(
     of: &[u8],
     now: Timestamp,
     audit: &MacKey,
-) -> Result<Option<MessageId>, Error> {
-    let bad = || Error::internal("a row of what is due");
-    let kind = row.get(8).copied().and_then(Due::of).ok_or_else(bad)?;
-    let id = row.last_chunk::<16>().map(|id| MessageId::from_bytes(*id)).ok_or_else(bad)?;
+) -> Result<Option<Due>, Error> {
+    let what = Due::of(row, of).ok_or_else(|| Error::internal("a row of what is due"))?;
     // Deleted first: whatever is found below, this row has been dealt with.
     tx.delete(DUE, row);
-    match kind {
-        Due::Message => match tx.record::<Message>(id.bytes())? {
+    match what {
+        Due::Message(id) => match tx.record::<Message>(id.bytes())? {
             Some(message) if message.destroyed.is_none() && message.expires <= now => {
                 destroy(tx, message, now, false)?;
                 audit::note(tx, audit, now, None, Event::MessageExpired, id)?;
-                Ok(Some(id))
+                Ok(Some(what))
             }
             _ => Ok(None),
         },
-        Due::Draft => {
-            drafts::forget(tx, MailboxId::from_key(of).ok_or_else(bad)?, id, false)?;
-            Ok(Some(id))
-        }
-        Due::Tombstone => forget_line(tx, id).map(|()| None),
+        Due::Draft(mailbox, id) => drafts::forget(tx, mailbox, id, false).map(|()| Some(what)),
+        Due::Tombstone(id) => forget_line(tx, id).map(|()| None),
     }
 }
 
@@ -155,7 +150,9 @@ impl Portal {
     fn sweep_batch(&self, rows: Vec<Row>, now: Timestamp, swept: &mut Swept) -> Result<(), Error> {
         match self.sweep_rows(rows.clone(), now) {
             Ok(gone) => {
-                self.sessions.forget_glances(&gone);
+                let messages =
+                    gone.iter().filter_map(|what| if let Due::Message(id) = what { Some(*id) } else { None });
+                self.sessions.forget_glances(&messages.collect::<Vec<_>>());
                 swept.destroyed += gone.len();
                 return Ok(());
             }
@@ -171,7 +168,7 @@ impl Portal {
     }
 
     /// Says what was destroyed.
-    fn sweep_rows(&self, rows: Vec<Row>, now: Timestamp) -> Result<Vec<MessageId>, Error> {
+    fn sweep_rows(&self, rows: Vec<Row>, now: Timestamp) -> Result<Vec<Due>, Error> {
         let audit = self.host.audit_key();
         self.store.write(move |tx| {
             let mut destroyed = Vec::new();
@@ -214,9 +211,9 @@ impl Portal {
         let mailbox = member.mailbox();
         self.store.write(move |tx| {
             let mut message = own_living(tx, mailbox, id, now)?;
-            undue(tx, Due::Message, message.expires, id);
+            undue(tx, Due::Message(id), message.expires);
             message.expires = expires;
-            due(tx, Due::Message, expires, id, &[]);
+            due(tx, Due::Message(id), expires);
             messages::put(tx, &message)?;
             audit::note(tx, &audit, now, Some(me), Event::ExpiryChanged, id)
         })?;
@@ -282,6 +279,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::domain::ids::DraftId;
     use crate::domain::portal::{DAY, test_portal_with};
     use crate::domain::time::{Clock, TestClock};
 
@@ -301,9 +299,9 @@ mod tests {
                 // No such kind; it is the first that is due.
                 tx.put(DUE, &[&Timestamp(1).ascending()[..], &[9], &[0; 16]].concat(), vec![]);
                 for _ in 0..SWEEP_BATCH * 2 {
-                    due(tx, Due::Draft, Timestamp(2), MessageId::generate(), MailboxId::generate().bytes());
+                    due(tx, Due::Draft(MailboxId::generate(), DraftId::generate()), Timestamp(2));
                 }
-                due(tx, Due::Tombstone, soon, MessageId::generate(), &[]);
+                due(tx, Due::Tombstone(MessageId::generate()), soon);
                 Ok::<_, Error>(())
             })
             .unwrap();
@@ -321,7 +319,7 @@ mod tests {
         portal
             .store
             .write(|tx| {
-                due(tx, Due::Draft, Timestamp(1_001 * DAY), MessageId::generate(), MailboxId::generate().bytes());
+                due(tx, Due::Draft(MailboxId::generate(), DraftId::generate()), Timestamp(1_001 * DAY));
                 Ok::<_, Error>(())
             })
             .unwrap();

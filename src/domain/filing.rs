@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{MailboxId, MessageId, ThreadId, key};
+use super::ids::{DraftId, MailboxId, MessageId, ThreadId, key};
 use super::messages::{self, Message};
 use super::portal::Error;
 use super::time::Timestamp;
@@ -66,7 +66,7 @@ fn folder_key(mailbox: MailboxId, folder: Folder, at: Timestamp, last: &[u8; 16]
 pub(super) fn file_draft(
     tx: &mut WriteTx<'_>,
     mailbox: MailboxId,
-    draft: MessageId,
+    draft: DraftId,
     was: Option<Timestamp>,
     now: Option<Timestamp>,
 ) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::drafts::{self, DraftText};
 use super::filing::{self, Folder};
 use super::glances::{Glance, snippet};
-use super::ids::{MailboxId, MessageId, ThreadId, key};
+use super::ids::{DraftId, MailboxId, MessageId, ThreadId, key};
 use super::messages::{self, Message, NoticeState, Opened};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
@@ -49,7 +49,7 @@ pub enum RowTarget {
     /// To a conversation.
     Thread(ThreadId),
     /// To a draft.
-    Draft(MessageId),
+    Draft(DraftId),
 }
 
 /// How it stands with what was sent.
@@ -153,15 +153,15 @@ impl Portal {
             let (more, mut rows) = (found.len() > PAGE_ROWS, Vec::new());
             let mut reading = Reading { tx, member, now, names: HashMap::new(), new: Vec::new() };
             let mut last = None;
-            for (row, message) in found.into_iter().take(PAGE_ROWS) {
-                let id = MessageId::from_key(&message).ok_or_else(|| Error::internal("a folder's row"))?;
+            for (row, id) in found.into_iter().take(PAGE_ROWS) {
+                let unknown = || Error::internal("a folder's row");
                 rows.extend(match folder {
                     // A draft whose destruction a full disk interrupted is no longer to be opened, and not to be shown.
-                    Folder::Drafts => match self.draft_row(tx, member, id) {
+                    Folder::Drafts => match self.draft_row(tx, member, DraftId::from_key(&id).ok_or_else(unknown)?) {
                         Err(Error::Expired) => None,
                         row => Some(row?),
                     },
-                    _ => Some(self.message_row(&mut reading, id)?),
+                    _ => Some(self.message_row(&mut reading, MessageId::from_key(&id).ok_or_else(unknown)?)?),
                 });
                 last = Some(row);
             }
@@ -232,7 +232,7 @@ impl Portal {
         })
     }
 
-    fn draft_row(&self, tx: &impl Tx, member: &Member, id: MessageId) -> Result<Row, Error> {
+    fn draft_row(&self, tx: &impl Tx, member: &Member, id: DraftId) -> Result<Row, Error> {
         let (draft, text): (_, DraftText) = drafts::open(tx, self.store.slots(), member, id)?;
         let people = match text.reply_to {
             Some(to) => match self.reply_people(tx, member, to, text.reply_all) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::random;
+use crate::crypto::secret::sha256;
 
 /// Bytes of an identifier: 128 random bits, so that none is guessed.
 pub const ID_BYTES: usize = 16;
@@ -72,8 +73,12 @@ id!(
     PracticeId
 );
 id!(
-    /// One sending. A draft has the identifier of the message that it becomes, so that sending twice is sending once.
+    /// One sending.
     MessageId
+);
+id!(
+    /// What somebody is writing.
+    DraftId
 );
 id!(
     /// A conversation.
@@ -87,6 +92,16 @@ id!(
     /// A notice in the outbox.
     NoticeId
 );
+
+impl DraftId {
+    /// The message that this draft becomes: always the same one, so that sending twice is sending once; and another for
+    /// everybody, so that nobody can take it by sending something under a draft of somebody else.
+    pub(super) fn becomes(self, mailbox: MailboxId) -> MessageId {
+        let digest = sha256(&[b"sealpost message v1", mailbox.bytes(), &self.0]);
+        let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digest;
+        MessageId(id)
+    }
+}
 
 /// Joins the parts of a key.
 pub(super) fn key(parts: &[&[u8]]) -> Vec<u8> {

@@ -10,7 +10,7 @@ use super::accounts::Account;
 use super::audit::{self, Event};
 use super::drafts::{self, Draft};
 use super::expiry;
-use super::ids::{MailboxId, MessageId};
+use super::ids::{DraftId, ID_BYTES, MailboxId, MessageId};
 use super::messages::{self, Holding, Message};
 use super::portal::{Error, Portal};
 use super::time::Timestamp;
@@ -23,7 +23,7 @@ const BATCH: usize = 1000;
 /// What blank slots belonged to.
 #[derive(Default)]
 struct Owners {
-    drafts: Vec<(MailboxId, MessageId)>,
+    drafts: Vec<(MailboxId, DraftId)>,
     copies: BTreeMap<MessageId, Vec<MailboxId>>,
     accounts: usize,
 }
@@ -84,10 +84,12 @@ fn owners(tx: &impl Tx, blank: &HashSet<u64>) -> Result<Owners, Error> {
         owners.accounts += usize::from(account.credentials.is_some_and(|keys| is_blank(keys.slot.index)));
     })?;
     each::<Draft>(tx, |row, draft| {
-        owners.drafts.extend(pair(row).filter(|_| is_blank(draft.slot.index)));
+        let owner = pair(row).filter(|_| is_blank(draft.slot.index));
+        owners.drafts.extend(owner.and_then(|(mailbox, id)| Some((mailbox, DraftId::from_key(id)?))));
     })?;
     each::<Holding>(tx, |row, holding| {
-        if let Some((mailbox, message)) = pair(row).filter(|_| is_blank(holding.slot.index)) {
+        let owner = pair(row).filter(|_| is_blank(holding.slot.index));
+        if let Some((mailbox, message)) = owner.and_then(|(mailbox, id)| Some((mailbox, MessageId::from_key(id)?))) {
             owners.copies.entry(message).or_default().push(mailbox);
         }
     })?;
@@ -105,10 +107,10 @@ fn each<T: Record>(tx: &impl Tx, mut see: impl FnMut(&[u8], T)) -> Result<(), Er
     }
 }
 
-/// The mailbox and the draft or message in a row's key.
-fn pair(row: &[u8]) -> Option<(MailboxId, MessageId)> {
-    let (mailbox, id) = row.split_at_checked(16)?;
-    Some((MailboxId::from_key(mailbox)?, MessageId::from_key(id)?))
+/// The mailbox in a row's key, and the bytes of the draft or message that follow.
+fn pair(row: &[u8]) -> Option<(MailboxId, &[u8])> {
+    let (mailbox, id) = row.split_at_checked(ID_BYTES)?;
+    Some((MailboxId::from_key(mailbox)?, id))
 }
 
 /// Somebody deleted their copy, or everybody's were to go: one blank slot among several is the first.

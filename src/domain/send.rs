@@ -1,7 +1,7 @@
 //! Sending: a draft becomes a message, and people who were unknown become invited.
 //!
 //! Everything slow (keys, sealing, signing) is done before the transaction; the transaction checks that what it was
-//! done for still holds. The message has the draft's identifier, so a second click finds it sent.
+//! done for still holds. A draft always becomes the same message, so a second click finds it sent.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::drafts::{self, BODY_CHARS_MAX, DraftText, SUBJECT_CHARS_MAX};
 use super::due::{self, Due};
 use super::fields;
 use super::filing;
-use super::ids::{AccountId, MailboxId, MessageId, ThreadId};
+use super::ids::{AccountId, DraftId, MailboxId, MessageId, ThreadId};
 use super::invites;
 use super::messages::{self, Content, Correspondent, Holder, Message, NewHolding, NoticeState};
 use super::notices;
@@ -70,6 +70,7 @@ struct Addressee {
 
 /// Everything that the transaction writes.
 struct Ready {
+    draft: DraftId,
     message: Message,
     body: Sealed,
     holdings: Vec<NewHolding>,
@@ -114,7 +115,7 @@ impl Portal {
     /// # Errors
     /// [`Error::Invalid`] names the field; [`Error::Denied`] for one who may not begin conversations;
     /// [`Error::Expired`] when the draft was sent before, with another text.
-    pub fn send(&self, member: &Member, draft: MessageId, text: &DraftText) -> Result<Sent, Error> {
+    pub fn send(&self, member: &Member, draft: DraftId, text: &DraftText) -> Result<Sent, Error> {
         for _ in 0..SEND_TRIES_MAX {
             if let Some(sent) = self.already_sent(member, draft)? {
                 return self.same_again(member, sent, text);
@@ -128,7 +129,7 @@ impl Portal {
         Err(Error::Conflict)
     }
 
-    fn try_to_send(&self, member: &Member, draft: MessageId, text: &DraftText) -> Result<Sent, Error> {
+    fn try_to_send(&self, member: &Member, draft: DraftId, text: &DraftText) -> Result<Sent, Error> {
         let now = self.now();
         let (subject, body) = check_content(text)?;
         let expires = self.parse_expiry(&text.expires, now, now)?;
@@ -148,7 +149,7 @@ impl Portal {
         })?;
         let content = Content { subject, body, files };
         let ready = self.make_ready(member, (draft, thread), (now, expires), &content, addressees, newcomers)?;
-        let sent = Sent { thread, message: draft };
+        let sent = Sent { thread, message: ready.message.id };
         let (audit, notices) = (self.host.audit_key(), self.host.wrapping_key("notice"));
         self.store.write(move |tx| ready.write(tx, &audit, &notices))?;
         self.wake(Loop::Outbox);
@@ -156,7 +157,7 @@ impl Portal {
     }
 
     /// Whether a draft has become a message.
-    pub fn is_sent(&self, member: &Member, draft: MessageId) -> Result<bool, Error> {
+    pub fn is_sent(&self, member: &Member, draft: DraftId) -> Result<bool, Error> {
         Ok(self.already_sent(member, draft)?.is_some())
     }
 
@@ -172,15 +173,10 @@ impl Portal {
         }
     }
 
-    fn already_sent(&self, member: &Member, id: MessageId) -> Result<Option<Sent>, Error> {
+    fn already_sent(&self, member: &Member, draft: DraftId) -> Result<Option<Sent>, Error> {
+        let id = draft.becomes(member.mailbox());
         let found = self.store.read(|tx| Ok::<_, Error>(tx.record::<Message>(id.bytes())?))?;
-        match found {
-            None => Ok(None),
-            Some(message) if message.sender == member.mailbox() => {
-                Ok(Some(Sent { thread: message.thread, message: id }))
-            }
-            Some(_) => Err(Error::NotFound),
-        }
+        Ok(found.map(|message| Sent { thread: message.thread, message: id }))
     }
 
     fn addressees(
@@ -278,7 +274,7 @@ impl Portal {
     fn make_ready(
         &self,
         member: &Member,
-        (id, thread): (MessageId, ThreadId),
+        (draft, thread): (DraftId, ThreadId),
         (now, expires): (Timestamp, Timestamp),
         content: &Content,
         addressees: Vec<Addressee>,
@@ -294,7 +290,7 @@ impl Portal {
             deleted: false,
         });
         let mut message = Message {
-            id,
+            id: draft.becomes(member.mailbox()),
             thread,
             sender: member.mailbox(),
             created: now,
@@ -312,7 +308,7 @@ impl Portal {
             .chain(&addressees)
             .map(|to| NewHolding::wrap(&message, to.mailbox, &to.public, &content_key))
             .collect::<Result<_, _>>()?;
-        Ok(Ready { message, body, holdings, addressees, newcomers, sender: member.account() })
+        Ok(Ready { draft, message, body, holdings, addressees, newcomers, sender: member.account() })
     }
 }
 
@@ -323,8 +319,8 @@ impl Ready {
         audit: &crate::crypto::MacKey,
         notices: &crate::crypto::Key32,
     ) -> Result<(), Error> {
-        let Self { message, body, holdings, addressees, newcomers, sender } = self;
-        let files = drafts::blobs(tx, message.sender, message.id)?;
+        let Self { draft, message, body, holdings, addressees, newcomers, sender } = self;
+        let files = drafts::blobs(tx, message.sender, draft)?;
         if tx.record::<Message>(message.id.bytes())?.is_some() || files != message.blobs.iter().copied().collect() {
             return Err(Error::Conflict);
         }
@@ -352,8 +348,8 @@ impl Ready {
         for holding in holdings {
             holding.give(tx, &message)?;
         }
-        due::due(tx, Due::Message, message.expires, message.id, &[]);
-        drafts::forget(tx, message.sender, message.id, true)?;
+        due::due(tx, Due::Message(message.id), message.expires);
+        drafts::forget(tx, message.sender, draft, true)?;
         for holder in &message.holders {
             filing::refile(tx, holder.mailbox, message.thread)?;
         }

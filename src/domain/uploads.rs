@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::drafts::{self, FILES_MAX, SEND_BYTES_MAX, too_large};
-use super::ids::{FileId, MailboxId, MessageId};
+use super::ids::{DraftId, FileId, MailboxId};
 use super::messages::FileInfo;
 use super::portal::{Error, HOUR, Portal};
 use super::sessions::Member;
@@ -31,7 +31,7 @@ pub struct Uploads(Mutex<HashMap<FileId, Upload>>);
 
 struct Upload {
     mailbox: MailboxId,
-    draft: MessageId,
+    draft: DraftId,
     name: String,
     /// Bytes announced; as many as the limit leaves when they were not.
     total: u64,
@@ -53,7 +53,7 @@ enum State {
 }
 
 impl Upload {
-    fn is_under_way(&self, mailbox: MailboxId, draft: MessageId) -> bool {
+    fn is_under_way(&self, mailbox: MailboxId, draft: DraftId) -> bool {
         self.mailbox == mailbox && self.draft == draft && !matches!(self.state, State::Done)
     }
 }
@@ -78,7 +78,7 @@ impl Uploads {
     }
 
     /// Gives up everything on its way to a draft.
-    pub(super) fn abort_draft(&self, mailbox: MailboxId, draft: MessageId) {
+    pub(super) fn abort_draft(&self, mailbox: MailboxId, draft: DraftId) {
         self.open().retain(|_, upload| !upload.is_under_way(mailbox, draft));
     }
 
@@ -186,7 +186,7 @@ impl Portal {
     pub fn begin_upload(
         &self,
         member: &Member,
-        draft: MessageId,
+        draft: DraftId,
         name: &str,
         total: Option<u64>,
     ) -> Result<FileId, Error> {
@@ -286,7 +286,7 @@ impl Portal {
     }
 
     /// Whether something is still on its way to a draft.
-    pub fn uploads_under_way(&self, member: &Member, draft: MessageId) -> usize {
+    pub fn uploads_under_way(&self, member: &Member, draft: DraftId) -> usize {
         let open = self.uploads.open();
         open.values().filter(|upload| upload.is_under_way(member.mailbox(), draft)).count()
     }

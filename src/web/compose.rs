@@ -15,7 +15,7 @@ use super::thread::file_line;
 use super::when::{Calendar, Choice};
 use crate::domain::accounts::Relationship;
 use crate::domain::drafts::{BODY_CHARS_MAX, DraftText, DraftView, FILES_MAX, SEND_BYTES_MAX, SUBJECT_CHARS_MAX};
-use crate::domain::ids::MessageId;
+use crate::domain::ids::DraftId;
 use crate::domain::messages::{Content, Correspondent};
 use crate::domain::send::AddressView;
 use crate::domain::sessions::Member;
@@ -43,7 +43,7 @@ pub struct Opening {
 
 /// Everything that the page shows besides the form's values.
 struct Sheet {
-    draft: MessageId,
+    draft: DraftId,
     revision: u64,
     text: DraftText,
     view: Option<DraftView>,
@@ -98,11 +98,11 @@ fn begin(portal: &Portal, member: &Member, opening: &Opening) -> Result<Sheet, E
     } else if !member.can_compose() {
         return Err(Error::Denied);
     }
-    sheet(portal, member, MessageId::generate(), 0, text)
+    sheet(portal, member, DraftId::generate(), 0, text)
 }
 
 /// Gathers the page for a text.
-fn sheet(portal: &Portal, member: &Member, draft: MessageId, revision: u64, text: DraftText) -> Result<Sheet, Error> {
+fn sheet(portal: &Portal, member: &Member, draft: DraftId, revision: u64, text: DraftText) -> Result<Sheet, Error> {
     let view = match portal.draft(member, draft) {
         Ok(view) => Some(view),
         Err(Error::NotFound) => None,
@@ -209,7 +209,7 @@ impl<'a> FromRequest<'a> for Writer {
             Ok(upload) => Ok(Self::Signed(Box::new(upload))),
             Err(late) => {
                 let form = read_texts(late.parts).await?;
-                let (text, draft) = (text_of(&form)?, form.get("draft").parse::<MessageId>()?);
+                let (text, draft) = (text_of(&form)?, form.get("draft").parse::<DraftId>()?);
                 let token = late.token;
                 let saved = late.web.portal.run(move |portal| portal.save_draft_of_ended_session(&token, draft, &text));
                 Ok(Self::Late { saved: saved.await.is_ok() })
@@ -258,7 +258,7 @@ async fn take_parts(signed: &Signed, parts: &mut super::body::Parts, form: &mut 
     let mut refused = None;
     while let Some(part) = parts.next().await? {
         if part.file_name().is_some() {
-            let draft = form.get("draft").parse::<MessageId>();
+            let draft = form.get("draft").parse::<DraftId>();
             if let Err(error) = take_file(signed, draft, part).await? {
                 refused = Some(error);
             }
@@ -273,7 +273,7 @@ async fn take_parts(signed: &Signed, parts: &mut super::body::Parts, form: &mut 
 /// Saves what came of a form before there was too much of it. Whatever fails here is left out: there is a refusal to
 /// be told already.
 async fn keep(signed: &Signed, form: &Form) {
-    if let (Ok(draft), Ok(text)) = (form.get("draft").parse::<MessageId>(), text_of(form)) {
+    if let (Ok(draft), Ok(text)) = (form.get("draft").parse::<DraftId>(), text_of(form)) {
         let member = signed.member.clone();
         _ = signed.web().portal.run(move |portal| portal.save_draft(&member, draft, None, &text)).await;
     }
@@ -287,7 +287,7 @@ fn may_write(signed: &Signed, text: &DraftText) -> Result<(), Error> {
 
 /// Seals a file of the form itself into the draft. What is refused is read to its end, so that the form can be shown
 /// again with the fault beside the field.
-async fn take_file(signed: &Signed, draft: Result<MessageId, Error>, mut part: Part) -> Result<Result<(), Error>> {
+async fn take_file(signed: &Signed, draft: Result<DraftId, Error>, mut part: Part) -> Result<Result<(), Error>> {
     let name = part.file_name().unwrap_or_default();
     let chunk = part.chunk().await?;
     // A browser sends a part without name and bytes for a field in which no file was chosen.
@@ -313,7 +313,7 @@ async fn take_file(signed: &Signed, draft: Result<MessageId, Error>, mut part: P
 }
 
 async fn act(signed: &Signed, form: &Form, refused: Option<Error>) -> Result<Response> {
-    let (draft, text) = (form.get("draft").parse::<MessageId>()?, text_of(form)?);
+    let (draft, text) = (form.get("draft").parse::<DraftId>()?, text_of(form)?);
     let (member, action) = (signed.member.clone(), form.get("action").to_owned());
     let portal = &signed.web().portal;
     if action == "discard" {
@@ -355,7 +355,7 @@ async fn act(signed: &Signed, form: &Form, refused: Option<Error>) -> Result<Res
 }
 
 /// Saves the text and shows the form, or the drafts.
-async fn saved(signed: &Signed, form: &Form, draft: MessageId, text: DraftText, action: &str) -> Result<Response> {
+async fn saved(signed: &Signed, form: &Form, draft: DraftId, text: DraftText, action: &str) -> Result<Response> {
     let (member, kept) = (signed.member.clone(), text.clone());
     let based_on = Some(form.get("revision").parse().unwrap_or_default());
     let result = signed.web().portal.run(move |portal| match portal.save_draft(&member, draft, based_on, &kept) {
@@ -374,12 +374,12 @@ async fn saved(signed: &Signed, form: &Form, draft: MessageId, text: DraftText, 
 }
 
 /// The form as it was, with the fault beside its field; the text is safe in the draft as well.
-async fn again(signed: &Signed, form: &Form, draft: MessageId, text: DraftText, error: Error) -> Result<Response> {
+async fn again(signed: &Signed, form: &Form, draft: DraftId, text: DraftText, error: Error) -> Result<Response> {
     let member = signed.member.clone();
     let is_sent = signed.web().portal.run(move |portal| portal.is_sent(&member, draft)).await?;
     let (draft, error) = match error {
         // The browser went back to the page of a message that was sent, and the text was changed there.
-        Error::Expired if is_sent => (MessageId::generate(), Error::invalid("form", SENT_BEFORE)),
+        Error::Expired if is_sent => (DraftId::generate(), Error::invalid("form", SENT_BEFORE)),
         Error::Invalid { .. } => (draft, error),
         error => return Err(error.into()),
     };
@@ -399,7 +399,7 @@ async fn again(signed: &Signed, form: &Form, draft: MessageId, text: DraftText, 
 /// `POST /drafts/{id}`: the page saves by itself.
 #[handler]
 pub async fn autosave(signed: Signed, Path(id): Path<String>, form: Form) -> Result<Response> {
-    let (member, draft, text) = (signed.member.clone(), id.parse::<MessageId>()?, text_of(&form)?);
+    let (member, draft, text) = (signed.member.clone(), id.parse::<DraftId>()?, text_of(&form)?);
     may_write(&signed, &text)?;
     let based_on = match form.get("force") {
         "1" => None,

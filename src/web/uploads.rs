@@ -18,7 +18,7 @@ use super::body;
 use super::guard::Signed;
 use super::refusal::Refusal;
 use crate::domain::drafts::SEND_BYTES_MAX;
-use crate::domain::ids::{FileId, MessageId};
+use crate::domain::ids::{DraftId, FileId};
 use crate::domain::sessions::Member;
 use crate::domain::uploads::{Progress, UPLOAD_REST_MAX, UploadLease};
 use crate::domain::{Error, Portal};
@@ -50,7 +50,7 @@ enum Sealer {
 
 impl Intake {
     /// Begins an upload of a form's file to a draft. Dropped before its end, it is given up.
-    pub async fn begin(signed: &Signed, draft: MessageId, name: String) -> Result<Self, Error> {
+    pub async fn begin(signed: &Signed, draft: DraftId, name: String) -> Result<Self, Error> {
         signed.web().limits.upload.check(signed.group())?;
         let (portal, member) = (Arc::clone(&signed.web().portal), signed.member.clone());
         let owner = Arc::clone(&portal);
@@ -164,7 +164,7 @@ pub async fn create(signed: Signed, Path(draft): Path<String>, headers: &HeaderM
     if total > SEND_BYTES_MAX {
         return Err(Refusal::TooLarge.into());
     }
-    let (draft, name, member) = (draft.parse::<MessageId>()?, file_name(headers), signed.member.clone());
+    let (draft, name, member) = (draft.parse::<DraftId>()?, file_name(headers), signed.member.clone());
     let portal = &signed.web().portal;
     let begun = portal.run(move |portal| portal.begin_upload(&member, draft, &name, Some(total))).await;
     let id = begun.map_err(too_large)?;

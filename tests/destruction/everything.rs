@@ -8,7 +8,7 @@ use sealpost::crypto::kit::Kit;
 
 use crate::marks::{PREFIX, forms, found_in, mark};
 use crate::office::{Letter, Office, PEOPLE, Scrap, WAITING};
-use crate::opener::{DraftId, Keys, Loot, Opened, Slots};
+use crate::opener::{Keys, Loot, Opened, Slots, Wanted};
 use crate::place::{Place, copy, files_under};
 use crate::world::{DAY, PASSWORD, World};
 
@@ -135,10 +135,10 @@ impl Story {
     }
 
     /// The identifiers of everything that was ever a draft, letters included: each began as one.
-    fn drafts(&self, loot: &Loot) -> Vec<DraftId> {
-        let letters = self.letters.iter().map(|it| (it.from, it.id, &it.files));
+    fn drafts(&self, loot: &Loot) -> Vec<Wanted> {
+        let letters = self.letters.iter().map(|it| (it.from, it.draft, &it.files));
         let all = letters.chain(self.scraps.iter().map(|it| (it.of, it.id, &it.files)));
-        all.map(|(of, draft, files)| DraftId { mailbox: loot.mailbox(of), draft, files: files.clone() }).collect()
+        all.map(|(of, draft, files)| Wanted { mailbox: loot.mailbox(of), draft, files: files.clone() }).collect()
     }
 
     /// Every copy by letter and holder, with whether it was opened; what was opened must be what was written.
@@ -235,7 +235,7 @@ fn with_everything_only_the_living_open(story: &Story, loot: &Loot, slots: &Slot
     let sent = story
         .letters
         .iter()
-        .filter(|letter| opened.drafts.contains_key(&letter.id) || opened.draft_files.contains_key(&letter.id));
+        .filter(|letter| opened.drafts.contains_key(&letter.draft) || opened.draft_files.contains_key(&letter.draft));
     assert_eq!(sent.count(), 0, "the draft of what was sent is destroyed");
 
     let others: Vec<&str> = PEOPLE.iter().copied().filter(|person| *person != KIM).collect();

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sealpost::domain::ids::{FileId, MessageId};
+use sealpost::domain::ids::{DraftId, FileId, MessageId};
 
-use crate::client::{Client, FilePart, unescape};
+use crate::client::{Client, FilePart, messages, unescape};
 use crate::marks::mark;
 use crate::world::{ADMIN, PASSWORD, World, between};
 
@@ -17,6 +17,7 @@ pub const WAITING: &str = "ola@patients.example";
 #[derive(Clone)]
 pub struct Letter {
     pub number: usize,
+    pub draft: DraftId,
     pub id: MessageId,
     pub from: &'static str,
     pub to: Vec<&'static str>,
@@ -40,7 +41,7 @@ impl Letter {
 /// A draft, as the test knows it.
 pub struct Scrap {
     pub number: usize,
-    pub id: MessageId,
+    pub id: DraftId,
     pub of: &'static str,
     pub files: Vec<FileId>,
 }
@@ -105,8 +106,10 @@ impl Office {
         let text = format!("Dear colleague,\n\n{body}.\n\nYours");
         let bytes = file_bytes(number);
         let file = FilePart { field: "files[]", name: &name, kind: "image/png", bytes: &bytes };
-        let (id, path) = fill_in(self.of(from), &to, &format!("On {subject}"), &text, days, "send", &[file]);
-        Letter { number, id, from, to, thread: path.replace("/threads/", ""), files: Vec::new() }
+        let (draft, path) = fill_in(self.of(from), &to, &format!("On {subject}"), &text, days, "send", &[file]);
+        let page = self.of(from).visit(&path).expect(200).text();
+        let id = messages(&page).pop().unwrap().parse().unwrap();
+        Letter { number, draft, id, from, to, thread: path.replace("/threads/", ""), files: Vec::new() }
     }
 
     /// Everybody who has a copy looks at it and takes its file, and all of it is there.
@@ -172,7 +175,7 @@ fn fill_in(
     days: &str,
     action: &str,
     files: &[FilePart<'_>],
-) -> (MessageId, String) {
+) -> (DraftId, String) {
     browser.visit("/compose").expect(200);
     let draft = browser.hidden("draft").unwrap();
     let to_line = to.join(", ");

@@ -20,7 +20,7 @@ use sealpost::crypto::slots::{SlotFile, SlotKey, SlotRef};
 use sealpost::crypto::{ContentKey, Digest, Parcel, Sealed, Wrap, secret_text};
 use sealpost::domain::accounts::{Account, Mailbox};
 use sealpost::domain::drafts::DraftText;
-use sealpost::domain::ids::{FileId, MailboxId, MessageId};
+use sealpost::domain::ids::{DraftId, FileId, MailboxId, MessageId};
 use sealpost::domain::messages::Message;
 use sealpost::store::BlobId;
 use secrecy::SecretString;
@@ -100,9 +100,9 @@ pub struct Keys<'k> {
 }
 
 /// Identifiers that stand in keys of rows and are no secrets: whose draft, which one, which files.
-pub struct DraftId {
+pub struct Wanted {
     pub mailbox: MailboxId,
-    pub draft: MessageId,
+    pub draft: DraftId,
     pub files: Vec<FileId>,
 }
 
@@ -111,8 +111,8 @@ pub struct DraftId {
 pub struct Opened {
     /// Copies whose content key was reached, by message and holder, with the content where its bytes were found.
     pub copies: BTreeMap<(MessageId, MailboxId), Option<Content>>,
-    pub drafts: BTreeMap<MessageId, DraftText>,
-    pub draft_files: BTreeMap<MessageId, Vec<FileLine>>,
+    pub drafts: BTreeMap<DraftId, DraftText>,
+    pub draft_files: BTreeMap<DraftId, Vec<FileLine>>,
     /// Whose keys were reached, and by which password, or by the kit.
     pub identities: BTreeSet<(String, String)>,
     secrets: Vec<(MailboxId, MailboxSecret)>,
@@ -218,7 +218,7 @@ impl Loot {
     }
 
     /// Tries everything on everything.
-    pub fn open(&self, keys: &Keys<'_>, slots: &Slots, ids: &[DraftId]) -> Opened {
+    pub fn open(&self, keys: &Keys<'_>, slots: &Slots, ids: &[Wanted]) -> Opened {
         let mut opened = Opened::default();
         self.open_identities(keys, slots, &mut opened);
         self.open_copies(slots, &mut opened);
@@ -318,10 +318,10 @@ impl Loot {
         }
     }
 
-    fn open_drafts(&self, slots: &Slots, ids: &[DraftId], opened: &mut Opened) {
+    fn open_drafts(&self, slots: &Slots, ids: &[Wanted], opened: &mut Opened) {
         for draft in &self.drafts {
             let Some(slot) = slots.get(&draft.slot.tag) else { continue };
-            for DraftId { mailbox, draft: id, files } in ids {
+            for Wanted { mailbox, draft: id, files } in ids {
                 let secrets: Vec<_> = opened.secrets.iter().filter(|(whose, _)| whose == mailbox).cloned().collect();
                 for (_, secret) in &secrets {
                     let context = [b"draft".as_slice(), mailbox.bytes(), id.bytes()].concat();

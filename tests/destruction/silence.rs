@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
 
-use crate::client::{Client, FilePart, unescape};
+use crate::client::{Client, FilePart, messages, unescape};
 use crate::marks::{found_in, mark};
 use crate::place::files_under;
 use crate::server::{Server, read_log};
@@ -47,7 +47,8 @@ fn write(from: &mut Client, to: &str, number: usize) -> (String, String) {
     let bytes = mark("bytes", number).repeat(3000);
     let file = FilePart { field: "files[]", name: &name, kind: "application/pdf", bytes: bytes.as_bytes() };
     let thread = from.post_files("/compose", &fields, &[file]).expect(303).location().unwrap();
-    (draft, thread)
+    let letter = messages(&from.visit(&thread).expect(200).text()).remove(0);
+    (letter, thread)
 }
 
 /// Everything that a reader can do with a letter.

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::client::{Client, FilePart, unescape};
+use crate::client::{Client, FilePart, messages, unescape};
 use crate::world::{World, between, send};
 
 const MIB: usize = 1024 * 1024;
@@ -133,8 +133,9 @@ fn send_file(ann: &mut Client, bytes: &[u8]) -> (String, String, String) {
     let sent = ann.post_files("/compose", &form(&draft, "send"), &[file]).expect(303);
     let thread = sent.location().unwrap();
     let page = unescape(&ann.follow(sent).expect(200).text());
-    let file = format!("/messages/{draft}/files/{}", between(&page, &format!("/messages/{draft}/files/"), "\""));
-    (thread, file, format!("/messages/{draft}"))
+    let message = format!("/messages/{}", messages(&page).remove(0));
+    let file = format!("{message}/files/{}", between(&page, &format!("{message}/files/"), "\""));
+    (thread, file, message)
 }
 
 /// Asks for a download and reads no more than its head.

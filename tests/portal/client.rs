@@ -431,6 +431,11 @@ fn quote(text: &str) -> String {
     text.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }
 
+/// The messages on the page of a conversation, oldest first.
+pub fn messages(page: &str) -> Vec<String> {
+    page.split(" id=\"m-").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
 /// The value of the first `input` with this name in a page.
 pub fn input(page: &str, name: &str) -> Option<String> {
     let tag = page.match_indices("<input").map(|(at, _)| &page[at..at + page[at..].find('>').unwrap_or(0)]);

@@ -4,6 +4,7 @@ use std::thread;
 
 use data_encoding::BASE64;
 
+pub use crate::client::messages;
 use crate::client::{Client, FilePart, Reply, unescape};
 use crate::world::{World, between};
 
@@ -99,11 +100,6 @@ pub fn draft(client: &mut Client) -> String {
 /// A small text file.
 pub fn file<'f>(name: &'f str, bytes: &'f [u8]) -> FilePart<'f> {
     FilePart { field: "files[]", name, kind: "application/octet-stream", bytes }
-}
-
-/// Identifiers of a conversation's messages, oldest first.
-pub fn messages(page: &str) -> Vec<String> {
-    page.split(" id=\"m-").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
 /// Addresses of the files on a conversation's page.

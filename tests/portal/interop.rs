@@ -4,7 +4,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::process::Command;
 
-use crate::client::{Client, FilePart};
+use crate::client::{Client, FilePart, messages};
 use crate::world::{PASSWORD, World, send};
 
 const LEE: &str = "lee@hillside.example";
@@ -27,8 +27,9 @@ fn correspondence(world: &World) -> (Client, Client, String, String) {
         ("action", "send"),
     ];
     let files = FILES.map(|(name, bytes)| FilePart { field: "files[]", name, kind: "text/plain", bytes });
-    ann.post_files("/compose", &fields, &files).expect(303);
-    (ann, lee, draft, kit)
+    let sent = ann.post_files("/compose", &fields, &files).expect(303);
+    let message = messages(&ann.follow(sent).expect(200).text()).remove(0);
+    (ann, lee, message, kit)
 }
 
 /// Opens a file with the `age` command and the identities in another file; what it said instead if it refuses.

@@ -7,7 +7,7 @@ use sealpost::store::tables::{ACCOUNTS, DRAFTS, HOLDINGS};
 use sealpost::store::{Direction, Store, Table, Tx};
 use serde::Deserialize;
 
-use crate::client::{Client, FilePart, unescape};
+use crate::client::{Client, FilePart, messages, unescape};
 use crate::world::{ADMIN, World, between};
 
 const LEE: &str = "lee@riverside.example";
@@ -47,7 +47,7 @@ fn slot_of(id: MessageId, key: &[u8], value: &[u8]) -> Option<u64> {
     key.ends_with(id.bytes()).then(|| rmp_serde::from_slice::<Named>(value).unwrap().slot.index)
 }
 
-/// Ann writes to Lee; the message's identifier and the address of its conversation.
+/// Ann writes to Lee; the identifier of the message, or of the draft, and where it is seen.
 fn write(ann: &mut Client, body: &str, action: &str) -> (MessageId, String) {
     ann.visit("/compose").expect(200);
     let draft = ann.hidden("draft").unwrap();
@@ -62,7 +62,8 @@ fn write(ann: &mut Client, body: &str, action: &str) -> (MessageId, String) {
     ];
     let file = FilePart { field: "files[]", name: "a.txt", kind: "text/plain", bytes: b"a" };
     let to = ann.post_files("/compose", &fields, &[file]).expect(303).location().unwrap();
-    (draft.parse().unwrap(), to)
+    let id = messages(&seen(ann, &to)).pop().unwrap_or(draft);
+    (id.parse().unwrap(), to)
 }
 
 fn seen(client: &mut Client, path: &str) -> String {

@@ -115,6 +115,22 @@ fn every_identifier_of_somebody_else_is_unknown() {
 }
 
 #[test]
+fn nobody_takes_the_message_that_somebody_else_is_writing() {
+    let mut all_of_us = pair();
+    let mut eve = all_of_us.join("eve@riverside.example", "doctor_mine", "Eve");
+    let Pair { world, mut ann, mut lee, .. } = all_of_us;
+    world.sign_in(&mut lee, LEE);
+    let written = draft(&mut ann);
+    upload(&mut ann, &written, "kept.txt", b"kept");
+    eve.visit("/compose").expect(200);
+    let own = [("draft", written.as_str()), ("to", LEE), ("subject", "Evil"), ("action", "send")];
+    eve.post_files("/compose", &filled(&hidden(&eve), &own), &[]).expect(303);
+    let sent = compose(&mut ann, &format!("?draft={written}"), &[("to", LEE), ("subject", "Mine")], &[]).expect(303);
+    let page = read(&mut lee, &sent.location().unwrap());
+    assert!(page.contains("<h1>Mine</h1>") && page.contains("kept.txt"), "{page}");
+}
+
+#[test]
 fn a_recipient_may_not_do_what_the_sender_may() {
     let Pair { world: _world, mut ann, mut lee, thread, message } = pair();
     let lees = account(&mut ann, LEE);
