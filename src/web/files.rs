@@ -5,6 +5,7 @@
 
 use std::io;
 
+use futures_util::{StreamExt, stream};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use poem::http::{HeaderMap, StatusCode, header};
 use poem::web::Path;
@@ -19,27 +20,34 @@ use crate::domain::ids::MessageId;
 /// What stays as it is in `filename*` (RFC 8187, attr-char).
 const ATTR_CHAR: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-type Step = JoinHandle<Result<(Box<dyn Outgoing>, Option<Vec<u8>>), Error>>;
+/// Something on its way out, and its next piece.
+type Stepped = (Box<dyn Outgoing>, Option<Vec<u8>>);
 
 /// Opens the next piece on a thread that waits for nobody.
-fn step(mut outgoing: Box<dyn Outgoing>) -> Step {
+fn step(mut outgoing: Box<dyn Outgoing>) -> JoinHandle<Result<Stepped, Error>> {
     tokio::task::spawn_blocking(move || outgoing.piece().map(|piece| (outgoing, piece)))
 }
 
-/// A body of pieces, the next of which is opened while the network takes the last. Only a whole one ends cleanly.
-fn streamed(outgoing: impl Outgoing + 'static) -> Body {
-    let pieces = futures_util::stream::unfold(Some(step(Box::new(outgoing))), |next| async move {
-        let fault = match next?.await {
-            Ok(Ok((outgoing, Some(piece)))) => return Some((Ok(piece), Some(step(outgoing)))),
-            Ok(Ok((_, None))) => return None,
-            Ok(Err(Error::Internal { cause })) => crate::store::chain(cause.as_ref()),
-            Ok(Err(ended)) => ended.to_string(),
-            Err(_) => "its thread panicked".to_owned(),
+async fn stepped(step: JoinHandle<Result<Stepped, Error>>) -> Result<Stepped, Error> {
+    step.await.unwrap_or_else(|_| Err(Error::internal("a download's thread panicked")))
+}
+
+/// A body of pieces, the next of which is opened while the network takes the last. Only a whole one ends cleanly; what
+/// cannot even be begun is an error that a page can tell.
+async fn streamed(outgoing: impl Outgoing + 'static) -> Result<Body, Error> {
+    let (outgoing, first) = stepped(step(Box::new(outgoing))).await?;
+    let Some(first) = first else { return Ok(Body::empty()) };
+    let rest = stream::unfold(Some(step(outgoing)), |next| async move {
+        let fault = match stepped(next?).await {
+            Ok((outgoing, Some(piece))) => return Some((Ok(piece), Some(step(outgoing)))),
+            Ok((_, None)) => return None,
+            Err(Error::Internal { cause }) => crate::store::chain(cause.as_ref()),
+            Err(ended) => ended.to_string(),
         };
         tracing::warn!(cause = fault, "a download was broken off");
         Some((Err(io::Error::other("broken off")), None))
     });
-    Body::from_bytes_stream(pieces)
+    Ok(Body::from_bytes_stream(stream::iter([Ok(first)]).chain(rest)))
 }
 
 /// `Content-Disposition` of a download (RFC 6266): a plain name for old programs, the true one for all others.
@@ -106,7 +114,7 @@ pub async fn one(signed: Signed, Path((id, file)): Path<(String, String)>, heade
     };
     let size = if length == 0 { 0 } else { last - first + 1 };
     let outgoing = signed.web().portal.run(move |_| stream.only(first, size).map(|()| stream));
-    let mut response = download(streamed(outgoing.await?), &mime, &name);
+    let mut response = download(streamed(outgoing.await?).await?, &mime, &name);
     response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
     response.headers_mut().insert(header::ACCEPT_RANGES, header::HeaderValue::from_static("bytes"));
     if partial {
@@ -122,7 +130,7 @@ pub async fn one(signed: Signed, Path((id, file)): Path<(String, String)>, heade
 pub async fn all(signed: Signed, Path(id): Path<String>) -> Result<Response> {
     let (member, id) = (signed.member.clone(), id.parse::<MessageId>()?);
     let outgoing = signed.web().portal.run(move |portal| portal.open_zip(&member, id)).await?;
-    Ok(download(streamed(outgoing), "application/zip", "sealpost-files.zip"))
+    Ok(download(streamed(outgoing).await?, "application/zip", "sealpost-files.zip"))
 }
 
 /// `GET /messages/{id}/export`: the message and its files as an age file.
@@ -130,7 +138,7 @@ pub async fn all(signed: Signed, Path(id): Path<String>) -> Result<Response> {
 pub async fn export(signed: Signed, Path(id): Path<String>) -> Result<Response> {
     let (member, id) = (signed.member.clone(), id.parse::<MessageId>()?);
     let outgoing = signed.web().portal.run(move |portal| portal.open_export(&member, id)).await?;
-    Ok(download(streamed(outgoing), "application/octet-stream", "sealpost-message.zip.age"))
+    Ok(download(streamed(outgoing).await?, "application/octet-stream", "sealpost-message.zip.age"))
 }
 
 #[cfg(test)]

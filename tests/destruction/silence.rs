@@ -44,7 +44,7 @@ fn write(from: &mut Client, to: &str, number: usize) -> (String, String) {
         ("expires", "30"),
         ("action", "send"),
     ];
-    let bytes = mark("bytes", number).repeat(3000);
+    let bytes = mark("bytes", number).repeat(30_000);
     let file = FilePart { field: "files[]", name: &name, kind: "application/pdf", bytes: bytes.as_bytes() };
     let thread = from.post_files("/compose", &fields, &[file]).expect(303).location().unwrap();
     let letter = messages(&from.visit(&thread).expect(200).text()).remove(0);

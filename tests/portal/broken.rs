@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
 
 use crate::client::{Client, FilePart, messages, unescape};
 use crate::world::{World, between, send};
@@ -138,6 +139,11 @@ fn send_file(ann: &mut Client, bytes: &[u8]) -> (String, String, String) {
     (thread, file, message)
 }
 
+fn only_blob(world: &World) -> PathBuf {
+    let shelves = std::fs::read_dir(world.data.join("blobs")).unwrap().map(|shelf| shelf.unwrap().path());
+    shelves.flat_map(|shelf| std::fs::read_dir(shelf).unwrap()).next().unwrap().unwrap().path()
+}
+
 /// Asks for a download and reads no more than its head.
 fn slowly(world: &World, client: &Client, path: &str) -> TcpStream {
     let cookies: Vec<String> = client.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -172,13 +178,25 @@ fn a_download_ends_when_its_message_is_destroyed() {
 }
 
 #[test]
+fn a_download_that_cannot_begin_is_told_as_a_fault() {
+    let world = World::start();
+    let mut ann = world.set_up();
+    let (_, file, message) = send_file(&mut ann, b"small");
+    let blob = only_blob(&world);
+    let sealed = std::fs::read(&blob).unwrap();
+    std::fs::write(&blob, &sealed[..sealed.len() - 1]).unwrap();
+    for path in [&file, &format!("{message}/files.zip"), &format!("{message}/export")] {
+        assert!(ann.get(path).expect(500).text().contains("Reference"), "{path}");
+    }
+}
+
+#[test]
 fn a_damaged_file_never_ends_as_if_it_were_whole() {
     let world = World::start();
     let mut ann = world.set_up();
     // A whole number of pieces and of the seal's own chunks: nothing is held back by chance.
     let (_, file, message) = send_file(&mut ann, &vec![7; MIB]);
-    let shelves = std::fs::read_dir(world.data.join("blobs")).unwrap().map(|shelf| shelf.unwrap().path());
-    let blob = shelves.flat_map(|shelf| std::fs::read_dir(shelf).unwrap()).next().unwrap().unwrap().path();
+    let blob = only_blob(&world);
     let sealed = std::fs::read(&blob).unwrap();
     assert_eq!(ann.get(&file).expect(200).body, vec![7; MIB]);
 
