@@ -30,7 +30,7 @@ pub use error::{DecodeError, StoreError, chain};
 pub use overlay::WriteTx;
 pub use record::Record;
 pub use tables::Table;
-pub use tx::{Direction, ReadTx, Row, See, Tx, after, prefix_end};
+pub use tx::{Direction, ReadRow, ReadTx, Row, See, SeeEach, Tx, after, prefix_end};
 
 use crate::crypto::MacKey;
 use crate::crypto::host::HostKey;
