@@ -32,8 +32,11 @@ use crate::web::front::Front;
 use crate::web::{Web, letters};
 
 mod connection;
+mod door;
 
 pub use connection::Patience;
+use connection::Reception;
+use door::Door;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: u32 = 1024;
@@ -170,8 +173,8 @@ pub async fn start_with(mut config: Config, clock: Arc<dyn Clock>, patience: Pat
 
     let listener = socket.listen(BACKLOG).map_err(faulty)?;
     let mut tasks = JoinSet::new();
-    let front = Arc::new(Front::new(Arc::clone(&web)));
-    tasks.spawn(connection::accept(listener, front, config.max_connections, patience, stop.clone()));
+    let (front, door) = (Front::new(Arc::clone(&web)), Arc::new(Door::new(&config)));
+    tasks.spawn(connection::accept(listener, Arc::new(Reception { front, door, patience }), stop.clone()));
     for which in [Loop::Sweep, Loop::Outbox, Loop::Upkeep] {
         tasks.spawn(repeat(which, Arc::clone(&bells), Arc::clone(&web), stop.clone()));
     }
