@@ -34,6 +34,7 @@ impl Bench {
             slots: SlotFile::open(self.dir.path(), &self.host).unwrap(),
             blobs: Blobs::at(self.dir.path()).unwrap(),
             row_key: self.host.row_key().clone(),
+            open: watch::Sender::default(),
         });
         let writer = Writer::new(Arc::clone(&shared)).unwrap();
         (shared, writer)
