@@ -26,6 +26,8 @@ pub enum Seen {
     Whole,
     /// Nothing but perhaps the line that remains.
     Gone,
+    /// The text, and a file that broke off: it was destroyed between the two.
+    BrokenOff,
     /// Something else: in words.
     Broken(String),
 }
@@ -160,7 +162,7 @@ impl Desk {
             200 if reply.whole && is_right(&reply.body) => Seen::Whole,
             // It has expired between the page and the file.
             404 | 410 => Seen::Gone,
-            status => Seen::Broken(format!("a file: {status}, {} bytes, whole: {}", reply.body.len(), reply.whole)),
+            status => Seen::Broken(format!("a file: {status}, {} bytes", reply.body.len())),
         }
     }
 }
@@ -174,4 +176,5 @@ fn unzip(bytes: &[u8], name: &str) -> Vec<u8> {
         let _ = io::Read::read_to_end(&mut file, &mut found);
     }
     found
+            200 if !reply.whole => Seen::BrokenOff,
 }

@@ -129,6 +129,7 @@ fn check_some(desks: &mut [Desk], ledger: &Ledger, since: usize, dice: &mut Dice
 /// Every page of every folder, and every letter ever asked for.
 fn check_all(desks: &mut [Desk], ledger: &Ledger) -> [usize; 2] {
     for desk in desks.iter_mut() {
+            (May::Either, Seen::BrokenOff) => {}
         for folder in ["/inbox", "/sent"] {
             let mut next = Some(folder.to_owned());
             while let Some(path) = next {
