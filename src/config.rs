@@ -62,7 +62,7 @@ pub struct Config {
     pub password_cost: PasswordCost,
     /// How long requests in flight may go on after the stop signal.
     pub shutdown: Duration,
-    /// Connections open at once; later ones wait in the kernel's queue.
+    /// Connections open at once; one too many is told to come back later.
     pub max_connections: usize,
 }
 

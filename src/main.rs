@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealpost::config::{Config, Flags, LogFormat};
 use sealpost::crypto::kit::Kit;
 use sealpost::crypto::media;
@@ -104,6 +105,7 @@ fn serve(told: &Told) -> Result<ExitCode, Failure> {
     log(&config)?;
     log_panics();
     no_core_dumps()?;
+    all_open_files()?;
     for warning in config.warnings() {
         tracing::info!("{warning}");
     }
@@ -202,8 +204,14 @@ fn state(path: &Path) -> &'static str {
 
 /// A memory image of this process would hold keys and messages in the clear.
 fn no_core_dumps() -> std::io::Result<()> {
-    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    Ok(rustix::process::setrlimit(rustix::process::Resource::Core, none)?)
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    Ok(setrlimit(Resource::Core, none)?)
+}
+
+/// Takes as many open files as the system grants: connections and files on their way need more than the usual 1024.
+fn all_open_files() -> std::io::Result<()> {
+    let granted = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: granted, maximum: granted })?)
 }
 
 /// One subscriber for the process: text for people at a terminal, JSON for machines.

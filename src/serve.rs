@@ -13,6 +13,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,13 +33,19 @@ use crate::web::front::Front;
 use crate::web::{Web, letters};
 
 mod connection;
+mod door;
 
 pub use connection::Patience;
+use connection::Reception;
+use door::Door;
 
 /// Connections that the kernel keeps for us while we are busy.
 const BACKLOG: u32 = 1024;
 /// A waiting loop looks at the date at least this often: the machine's clock may be set, the machine may have slept.
 const NAP_MAX: Duration = Duration::from_secs(30);
+/// After the last task has ended, what it left to a thread (a password being checked, a piece of a file) may go on for so
+/// long before the end no longer waits for it.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
 /// After a failure a loop tries again after this long.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -117,6 +124,7 @@ pub struct Running {
     tasks: JoinSet<()>,
     phase: watch::Sender<Phase>,
     bells: Arc<Bells>,
+    closed: Pin<Box<dyn Future<Output = ()> + Send>>,
     patience: Duration,
 }
 
@@ -128,7 +136,7 @@ impl Running {
     }
 
     /// Refuses new connections at once, lets requests and rounds in flight finish for as long as the configuration
-    /// says, and cuts what is left.
+    /// says, and cuts what is left. When it returns, the data is closed and can be opened by another.
     pub async fn shutdown(mut self) {
         self.phase.send_replace(Phase::Finishing);
         let all = async { while self.tasks.join_next().await.is_some() {} };
@@ -136,6 +144,9 @@ impl Running {
             tracing::warn!("some requests did not finish in time and were cut");
             self.phase.send_replace(Phase::Ended);
             while self.tasks.join_next().await.is_some() {}
+        }
+        if tokio::time::timeout(CLOSE_MAX, self.closed).await.is_err() {
+            tracing::warn!("something is still using the data; another start may have to wait");
         }
     }
 }
@@ -170,13 +181,14 @@ pub async fn start_with(mut config: Config, clock: Arc<dyn Clock>, patience: Pat
 
     let listener = socket.listen(BACKLOG).map_err(faulty)?;
     let mut tasks = JoinSet::new();
-    let front = Arc::new(Front::new(Arc::clone(&web)));
-    tasks.spawn(connection::accept(listener, front, config.max_connections, patience, stop.clone()));
+    let (front, door) = (Front::new(Arc::clone(&web)), Arc::new(Door::new(&config)));
+    tasks.spawn(connection::accept(listener, Arc::new(Reception { front, door, patience }), stop.clone()));
     for which in [Loop::Sweep, Loop::Outbox, Loop::Upkeep] {
         tasks.spawn(repeat(which, Arc::clone(&bells), Arc::clone(&web), stop.clone()));
     }
     tracing::info!(%addr, "listening");
-    Ok(Running { addr, setup_link, tasks, phase, bells, patience: config.shutdown })
+    let closed = Box::pin(portal.closed());
+    Ok(Running { addr, setup_link, tasks, phase, bells, closed, patience: config.shutdown })
 }
 
 /// A socket with its address, which nobody can reach yet.

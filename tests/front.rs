@@ -12,6 +12,7 @@ use sealpost::domain::Timestamp;
 use sealpost::domain::portal::Loop;
 use sealpost::domain::time::TestClock;
 use sealpost::serve::{Patience, Running, start_with};
+use tokio::net::TcpSocket;
 
 /// Longer than any of these tests should take; only a failing one waits for it.
 const BOUND: Duration = Duration::from_secs(20);
@@ -26,9 +27,14 @@ struct Program {
 }
 
 async fn started(patience: Patience) -> Program {
+    started_with(patience, |_| {}).await
+}
+
+async fn started_with(patience: Patience, change: impl FnOnce(&mut Config)) -> Program {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::loopback(&folder.path().join("data")).unwrap();
     config.shutdown = Duration::from_millis(200);
+    change(&mut config);
     let clock = Arc::new(TestClock::at(NOW));
     let running = start_with(config, clock.clone(), patience).await.unwrap();
     Program { running, clock, _folder: folder }
@@ -36,7 +42,10 @@ async fn started(patience: Patience) -> Program {
 
 /// One connection: sends, reads until the other side closes. Fails rather than wait for ever.
 fn said(addr: SocketAddr, request: &str) -> String {
-    let mut socket = TcpStream::connect(addr).unwrap();
+    said_on(TcpStream::connect(addr).unwrap(), request)
+}
+
+fn said_on(mut socket: TcpStream, request: &str) -> String {
     socket.set_read_timeout(Some(BOUND)).unwrap();
     socket.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
@@ -218,4 +227,77 @@ async fn shutdown_closes_the_door_and_cuts_what_hangs() {
     tokio::time::timeout(BOUND, program.running.shutdown()).await.expect("shutdown must end");
     assert!(TcpStream::connect(addr).is_err());
     assert!(matches!(hanging.read(&mut [0; 1]), Ok(0) | Err(_)));
+}
+
+/// A connection from one of this machine's own addresses: 127.0.0.`last`.
+async fn from(last: u8, addr: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+    let socket = socket.connect(addr).await.unwrap().into_std().unwrap();
+    socket.set_nonblocking(false).unwrap();
+    socket
+}
+
+/// Asks again until the answer has this status: somebody has to come in, or to go, first.
+async fn until(expected: u16, addr: SocketAddr, request: String) -> String {
+    blocking(move || {
+        let mut answers = (0..2000).map(|_| said(addr, &request));
+        answers.find(|answer| status(answer) == expected).unwrap()
+    })
+    .await
+}
+
+fn is_sorry(answer: &str) -> bool {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    status(head) == 503 && header(head, "retry-after") == Some("60") && body.starts_with("Too many connections")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_client_has_a_quarter_of_all_connections_and_one_too_many_is_told() {
+    let program = started_with(Patience::default(), |config| config.max_connections = 8).await;
+    let (addr, healthy) = (program.running.addr, request("GET /healthz", "", ""));
+    let greedy = [from(1, addr).await, from(1, addr).await];
+    let (third, other, asked) = (from(1, addr).await, from(2, addr).await, healthy.clone());
+    blocking(move || {
+        assert!(is_sorry(&said_on(third, &asked)), "a third connection of one client");
+        assert_eq!(status(&said_on(other, &asked)), 200, "somebody else");
+    })
+    .await;
+    drop(greedy);
+    until(200, addr, healthy.clone()).await;
+
+    let mut all = Vec::new();
+    for client in 2..14 {
+        all.push(from(client / 2 * 2, addr).await);
+    }
+    let (last, asked) = (from(20, addr).await, healthy.clone());
+    blocking(move || assert!(is_sorry(&said_on(last, &asked)), "there is no room for anybody")).await;
+    drop(all);
+    until(200, addr, healthy).await;
+    program.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_a_client_is_who_the_proxy_says() {
+    let program = started_with(Patience::default(), |config| {
+        config.max_connections = 8;
+        config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    })
+    .await;
+    let addr = program.running.addr;
+    let asks = |client: &str| request("GET /healthz", &format!("X-Forwarded-For: {client}\r\n"), "");
+    let mut hanging = Vec::new();
+    for _ in 0..2 {
+        let mut socket = from(1, addr).await;
+        let head = "POST /terms HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.7\r\nContent-Length: 9\r\n\r\n";
+        socket.write_all(head.as_bytes()).unwrap();
+        hanging.push(socket);
+    }
+    assert!(is_sorry(&until(503, addr, asks("203.0.113.7")).await));
+    for client in ["203.0.113.8", "203.0.113.9", "203.0.113.10"] {
+        until(200, addr, asks(client)).await;
+    }
+    drop(hanging);
+    until(200, addr, asks("203.0.113.7")).await;
+    program.running.shutdown().await;
 }

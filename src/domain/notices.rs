@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::{self, Account, Status};
 use super::audit::{self, Event};
+use super::expiry::is_of_rows;
 use super::ids::{AccountId, MessageId, NoticeId, key};
 use super::links;
 use super::messages::{self, Message, NoticeState};
@@ -16,7 +17,7 @@ use super::sessions::Admin;
 use super::time::Timestamp;
 use crate::crypto::{Key32, Sealed};
 use crate::store::tables::OUTBOX;
-use crate::store::{Direction, Record, Table, Tx, WriteTx};
+use crate::store::{Direction, ReadRow, Record, Table, Tx, WriteTx, chain};
 
 /// How long a letter is tried, in milliseconds.
 pub const GIVE_UP_AFTER: i64 = 3 * DAY;
@@ -100,6 +101,12 @@ fn row_key(at: Timestamp, id: NoticeId) -> Vec<u8> {
     key(&[&at.ascending(), id.bytes()])
 }
 
+/// The identifier in a row's key, for what is left of a damaged one; empty if the key is damaged as well.
+fn id_of(row: &[u8]) -> String {
+    let id = row.last_chunk::<16>().map(|id| NoticeId::from_bytes(*id));
+    id.map(|id| id.to_string()).unwrap_or_default()
+}
+
 fn put(tx: &mut WriteTx<'_>, at: Timestamp, notice: &Notice) -> Result<(), Error> {
     Ok(tx.put_record(&row_key(at, notice.id), notice)?)
 }
@@ -151,8 +158,8 @@ pub(super) fn ask_inviter(
 
 /// Takes letters to somebody whose address was wrong out of the outbox: their links lead nowhere any more.
 pub(super) fn withdraw(tx: &mut WriteTx<'_>, to: AccountId) -> Result<(), Error> {
-    let letters = tx.records::<Notice>(&[], &[], Direction::Forward, usize::MAX)?;
-    for (row, _) in letters.into_iter().filter(|(_, notice)| notice.to == to) {
+    let letters = tx.records_each::<Notice>(&[], &[], Direction::Forward, usize::MAX)?;
+    for (row, _) in letters.into_iter().filter(|(_, read)| read.as_ref().is_ok_and(|notice| notice.to == to)) {
         tx.delete_record::<Notice>(&row);
     }
     Ok(())
@@ -163,7 +170,7 @@ impl Portal {
     pub fn letters_due(&self) -> Result<Vec<Letter>, Error> {
         let end = self.now().plus(1).ascending();
         let rows =
-            self.store.read(|tx| Ok::<_, Error>(tx.records::<Notice>(&[], &end, Direction::Forward, ROUND)?))?;
+            self.store.read(|tx| Ok::<_, Error>(tx.records_each::<Notice>(&[], &end, Direction::Forward, ROUND)?))?;
         self.letters(rows)
     }
 
@@ -181,7 +188,7 @@ impl Portal {
         }
         let rows = self
             .store
-            .read(|tx| Ok::<_, Error>(tx.records::<Notice>(&[], &[], Direction::Backward, OUTBOX_ROWS)?))?;
+            .read(|tx| Ok::<_, Error>(tx.records_each::<Notice>(&[], &[], Direction::Backward, OUTBOX_ROWS)?))?;
         self.letters(rows)
     }
 
@@ -190,20 +197,31 @@ impl Portal {
         self.options.loopback && !self.options.sends_mail
     }
 
-    /// Fills letters in. One whose message is gone, or whose recipient cannot receive it, is dropped.
-    fn letters(&self, rows: Vec<(Vec<u8>, Notice)>) -> Result<Vec<Letter>, Error> {
+    /// Fills letters in. One whose message is gone, or whose recipient cannot receive it, is dropped; and so is one that
+    /// cannot be read, which would otherwise stand in the way of all behind it.
+    fn letters(&self, rows: Vec<ReadRow<Notice>>) -> Result<Vec<Letter>, Error> {
         let now = self.now();
-        let (mut letters, mut pointless) = (Vec::new(), Vec::new());
-        for (row, notice) in rows {
-            match self.store.read(|tx| self.letter(tx, row.clone(), &notice, now))? {
-                Some(letter) => letters.push(letter),
-                None => pointless.push(row),
+        let (mut letters, mut pointless, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, read) in rows {
+            let filled = match read {
+                Ok(notice) => self.store.read(|tx| self.letter(tx, row.clone(), &notice, now)),
+                Err(error) => Err(error.into()),
+            };
+            match filled {
+                Ok(Some(letter)) => letters.push(letter),
+                Ok(None) => pointless.push(row),
+                Err(error) if is_of_rows(&error) => {
+                    tracing::error!(cause = chain(&error), "a notice is damaged and was dropped");
+                    damaged.push(row);
+                }
+                Err(error) => return Err(error),
             }
         }
-        if !pointless.is_empty() {
+        if !(pointless.is_empty() && damaged.is_empty()) {
+            let audit = self.host.audit_key();
             self.store.write(move |tx| {
-                pointless.iter().for_each(|row| tx.delete_record::<Notice>(row));
-                Ok::<_, Error>(())
+                pointless.iter().chain(&damaged).for_each(|row| tx.delete_record::<Notice>(row));
+                damaged.iter().try_for_each(|row| audit::note(tx, &audit, now, None, Event::NoticeFailed, id_of(row)))
             })?;
         }
         Ok(letters)

@@ -202,6 +202,11 @@ impl Portal {
         }
     }
 
+    /// Returns when the last of everything that uses the portal has gone, and its data is closed.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.store.closed()
+    }
+
     /// Whether the store answers.
     pub fn healthy(&self) -> Result<(), Error> {
         self.practice().map(|_| ())

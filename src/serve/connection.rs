@@ -1,4 +1,4 @@
-//! Connections: how many, how long each may take for what, and their orderly end.
+//! Connections: how long each may take for what, and their orderly end.
 //!
 //! HTTP/1.1 only: without TLS no browser speaks HTTP/2 to us, and its ways to exhaust a server stay shut.
 
@@ -25,10 +25,10 @@ use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
+use super::door::{Door, Place, sorry, turn_away};
 use super::{Phase, Stop, reached};
 use crate::web::front::Front;
 
@@ -36,6 +36,8 @@ use crate::web::front::Front;
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Header lines of a request.
 const HEADERS_MAX: usize = 64;
+/// Connections that are told at once that there is no room for them; beyond, they are closed without a word.
+const FAREWELLS_MAX: usize = 64;
 /// After a failure to accept (no file descriptors left) we look again after this long.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -64,36 +66,38 @@ impl Default for Patience {
     }
 }
 
+/// What every connection leads to.
+pub(super) struct Reception {
+    pub front: Front,
+    pub door: Arc<Door>,
+    pub patience: Patience,
+}
+
 /// Accepts until told to stop, then waits for its connections.
-pub(super) async fn accept(
-    listener: TcpListener,
-    front: Arc<Front>,
-    max_connections: usize,
-    patience: Patience,
-    mut stop: Stop,
-) {
-    let permits = Arc::new(Semaphore::new(max_connections));
+pub(super) async fn accept(listener: TcpListener, reception: Arc<Reception>, mut stop: Stop) {
     let mut connections = JoinSet::new();
+    let mut farewells = JoinSet::new();
     loop {
-        let next = async {
-            let permit = Arc::clone(&permits).acquire_owned().await;
-            (listener.accept().await, permit)
-        };
         tokio::select! {
-            (accepted, permit) = next => match accepted {
-                Ok((socket, peer)) => {
-                    let serving = serve(socket, peer, Arc::clone(&front), patience, stop.clone());
-                    connections.spawn(async move {
-                        serving.await;
-                        drop(permit);
-                    });
-                }
+            accepted = listener.accept() => match accepted {
+                Ok((socket, peer)) => match reception.door.enter(peer.ip()) {
+                    Some(place) => {
+                        let serving = serve(socket, peer, Arc::clone(&reception), stop.clone());
+                        connections.spawn(async move {
+                            serving.await;
+                            drop(place);
+                        });
+                    }
+                    None if farewells.len() < FAREWELLS_MAX => _ = farewells.spawn(turn_away(socket)),
+                    None => drop(socket),
+                },
                 Err(fault) => {
                     tracing::warn!(%fault, "a connection could not be accepted");
                     sleep(ACCEPT_RETRY).await;
                 }
             },
             Some(_) = connections.join_next() => {}
+            Some(_) = farewells.join_next() => {}
             () = reached(&mut stop, Phase::Finishing) => break,
         }
     }
@@ -102,13 +106,13 @@ pub(super) async fn accept(
 }
 
 /// One connection, to its end.
-async fn serve(socket: TcpStream, peer: SocketAddr, front: Arc<Front>, patience: Patience, mut stop: Stop) {
+async fn serve(socket: TcpStream, peer: SocketAddr, reception: Arc<Reception>, mut stop: Stop) {
     _ = socket.set_nodelay(true);
     let Ok(local) = socket.local_addr() else { return };
-    let pulse = Arc::new(Pulse::default());
+    let (pulse, patience) = (Arc::new(Pulse::default()), reception.patience);
     let service = service_fn({
         let pulse = Arc::clone(&pulse);
-        move |request| answer(request, Arc::clone(&front), Busy::begin(&pulse), local, peer, patience)
+        move |request| answer(request, Arc::clone(&reception), Busy::begin(&pulse), local, peer)
     });
     let io = TokioIo::new(Watched::new(socket, pulse, patience));
     let connection = http1::Builder::new()
@@ -130,22 +134,25 @@ async fn serve(socket: TcpStream, peer: SocketAddr, front: Arc<Front>, patience:
 
 async fn answer(
     request: hyper::Request<Incoming>,
-    front: Arc<Front>,
+    reception: Arc<Reception>,
     busy: Busy,
     local: SocketAddr,
     peer: SocketAddr,
-    patience: Patience,
 ) -> Result<hyper::Response<Answer>, Infallible> {
+    let Some(place) = reception.door.ask(peer.ip(), request.headers()) else {
+        let sorry: hyper::Response<AnswerBody> = sorry().into();
+        return Ok(sorry.map(|inner| Answer { inner, _busy: busy, _place: None }));
+    };
     let (local, peer) = (LocalAddr(Addr::from(local)), RemoteAddr(Addr::from(peer)));
     let mut request = poem::Request::from((request, local, peer, Scheme::HTTP));
-    let body = Patient::new(request.take_body(), patience.stall);
+    let body = Patient::new(request.take_body(), reception.patience.stall);
     let waits_for_leave = request.headers().contains_key(hyper::header::EXPECT);
     request.set_body(poem::Body::from(BodyExt::boxed(body.share())));
-    let response: hyper::Response<AnswerBody> = front.get_response(request).await.into();
+    let response: hyper::Response<AnswerBody> = reception.front.get_response(request).await.into();
     if !waits_for_leave && response.status() != hyper::StatusCode::REQUEST_TIMEOUT {
         throw_away(body).await;
     }
-    Ok(response.map(|inner| Answer { inner, _busy: busy }))
+    Ok(response.map(|inner| Answer { inner, _busy: busy, _place: Some(place) }))
 }
 
 /// What the service tells the socket: how many requests are being answered, and how many heads have been read.
@@ -181,6 +188,7 @@ impl Drop for Busy {
 struct Answer {
     inner: AnswerBody,
     _busy: Busy,
+    _place: Option<Place>,
 }
 
 impl Body for Answer {

@@ -30,7 +30,7 @@ pub use error::{DecodeError, StoreError, chain};
 pub use overlay::WriteTx;
 pub use record::Record;
 pub use tables::Table;
-pub use tx::{Direction, ReadTx, Row, See, Tx, after, prefix_end};
+pub use tx::{Direction, ReadRow, ReadTx, Row, See, SeeEach, Tx, after, prefix_end};
 
 use crate::crypto::MacKey;
 use crate::crypto::host::HostKey;
@@ -43,6 +43,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use tokio::sync::watch;
 
 /// The store of one data folder. Clones are handles of the same store; the last one closes it.
 #[derive(Clone)]
@@ -56,6 +57,8 @@ struct Shared {
     slots: SlotFile,
     blobs: Blobs,
     row_key: MacKey,
+    /// Dropped last, when everything above is closed: [`Store::closed`] waits for that.
+    open: watch::Sender<()>,
 }
 
 struct Inner {
@@ -78,6 +81,7 @@ impl Store {
             slots: SlotFile::open(dir, host)?,
             blobs: Blobs::at(dir)?,
             row_key: host.row_key().clone(),
+            open: watch::Sender::default(),
         });
         let mut writer = Writer::new(Arc::clone(&shared))?;
         let snapshot = ReadTx::new(shared.engine.begin_read()?, &shared.row_key);
@@ -142,6 +146,12 @@ impl Store {
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
         &self.inner.shared.blobs
+    }
+
+    /// Returns when the last handle is gone and the files are closed: from then on the store can be opened again.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut open = self.inner.shared.open.subscribe();
+        async move { while open.changed().await.is_ok() {} }
     }
 
     /// Nightly: carries the living slots over to a new file under a new epoch key. Writes wait meanwhile.

@@ -8,7 +8,7 @@ use super::blobs::BlobId;
 use super::error::StoreError;
 use super::record::{self, Record};
 use super::tables::{self, BLOBS, SLOTS, Table};
-use super::tx::{Direction, See, Tx, bounds, definition};
+use super::tx::{Direction, SeeEach, Tx, bounds, definition};
 use crate::crypto::MacKey;
 use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
 use redb::{AccessGuard, ReadableTable as _, WriteTransaction};
@@ -240,13 +240,13 @@ impl Tx for WriteTx<'_> {
         Ok(true)
     }
 
-    fn scan(
+    fn scan_each(
         &self,
         table: Table,
         from: &[u8],
         to: &[u8],
         direction: Direction,
-        see: &mut See<'_>,
+        see: &mut SeeEach<'_>,
     ) -> Result<(), StoreError> {
         let Some(bounds) = bounds(from, to) else { return Ok(()) };
         let mut base_range =
@@ -275,10 +275,10 @@ impl Tx for WriteTx<'_> {
             let mut flow = std::ops::ControlFlow::Continue(());
             if order == Ordering::Less {
                 if let Some((key, row)) = &base {
-                    flow = see(key.value(), record::unseal(self.row_key, table, key.value(), row.value())?)?;
+                    flow = see(key.value(), record::unseal(self.row_key, table, key.value(), row.value()))?;
                 }
             } else if let Some((key, Some(value))) = over {
-                flow = see(key, value)?;
+                flow = see(key, Ok(value))?;
             }
             if flow.is_break() {
                 return Ok(());

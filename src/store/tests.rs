@@ -34,6 +34,7 @@ impl Bench {
             slots: SlotFile::open(self.dir.path(), &self.host).unwrap(),
             blobs: Blobs::at(self.dir.path()).unwrap(),
             row_key: self.host.row_key().clone(),
+            open: watch::Sender::default(),
         });
         let writer = Writer::new(Arc::clone(&shared)).unwrap();
         (shared, writer)
@@ -399,6 +400,13 @@ fn an_altered_row_is_not_believed() {
     assert!(tampered(store.read(|tx| tx.get(META, b"right"))));
     assert!(tampered(store.read(|tx| tx.range(META, b"r", b"s", Direction::Forward, 9).map(|_| None))));
     assert!(tampered(store.write(|tx| tx.get(META, b"right"))));
+    let mut believed = Vec::new();
+    let see: &mut SeeEach<'_> = &mut |_, value| {
+        believed.push(value.is_ok());
+        Ok(ControlFlow::Continue(()))
+    };
+    store.read(|tx| tx.scan_each(META, b"right", &[], Direction::Forward, see)).unwrap();
+    assert_eq!(believed, [false, true], "it spares the one behind it");
 }
 
 #[test]

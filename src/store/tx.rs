@@ -20,8 +20,14 @@ pub enum Direction {
 /// A row as it was read: its key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
 
+/// A record's key, and the record if it can be read.
+pub type ReadRow<T> = (Vec<u8>, Result<T, StoreError>);
+
 /// The callback of [`Tx::scan`]: sees a key and its value, and says whether to go on.
 pub type See<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError> + 'a;
+
+/// The callback of [`Tx::scan_each`]: the value of a row that is not believed is what is wrong with it.
+pub type SeeEach<'a> = dyn FnMut(&[u8], Result<&[u8], StoreError>) -> Result<ControlFlow<()>, StoreError> + 'a;
 
 /// What can be read in a transaction. Values are seen without the MAC of guarded tables, which has been verified.
 ///
@@ -37,6 +43,16 @@ pub trait Tx {
         see: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
     ) -> Result<bool, StoreError>;
 
+    /// Shows every row of a range where it stands, until `see` breaks off; one that was altered ends nothing.
+    fn scan_each(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        see: &mut SeeEach<'_>,
+    ) -> Result<(), StoreError>;
+
     /// Shows every row of a range where it stands, until `see` breaks off: for ranges that do not belong in memory.
     fn scan(
         &self,
@@ -45,7 +61,9 @@ pub trait Tx {
         to: &[u8],
         direction: Direction,
         see: &mut See<'_>,
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), StoreError> {
+        self.scan_each(table, from, to, direction, &mut |key, value| see(key, value?))
+    }
 
     /// The value of a key.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -113,6 +131,24 @@ pub trait Tx {
         if limit > 0 {
             self.scan(T::TABLE, from, to, direction, &mut |key, value| {
                 records.push((key.to_vec(), record::decode(value)?));
+                Ok(go_on(records.len() < limit))
+            })?;
+        }
+        Ok(records)
+    }
+
+    /// At most `limit` records of a range, with their keys; one that cannot be read spares the others.
+    fn records_each<T: Record>(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<ReadRow<T>>, StoreError> {
+        let mut records = Vec::new();
+        if limit > 0 {
+            self.scan_each(T::TABLE, from, to, direction, &mut |key, value| {
+                records.push((key.to_vec(), value.and_then(record::decode)));
                 Ok(go_on(records.len() < limit))
             })?;
         }
@@ -222,13 +258,13 @@ impl Tx for ReadTx<'_> {
         Ok(true)
     }
 
-    fn scan(
+    fn scan_each(
         &self,
         table: Table,
         from: &[u8],
         to: &[u8],
         direction: Direction,
-        see: &mut See<'_>,
+        see: &mut SeeEach<'_>,
     ) -> Result<(), StoreError> {
         let Some(bounds) = bounds(from, to) else { return Ok(()) };
         let mut range =
@@ -240,7 +276,7 @@ impl Tx for ReadTx<'_> {
             };
             let Some(row) = next else { return Ok(()) };
             let (key, row) = row.map_err(StoreError::database("reading a range of rows"))?;
-            let value = record::unseal(self.row_key, table, key.value(), row.value())?;
+            let value = record::unseal(self.row_key, table, key.value(), row.value());
             if see(key.value(), value)?.is_break() {
                 return Ok(());
             }

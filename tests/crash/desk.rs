@@ -26,6 +26,8 @@ pub enum Seen {
     Whole,
     /// Nothing but perhaps the line that remains.
     Gone,
+    /// The text, and a file that broke off: it was destroyed between the two.
+    BrokenOff,
     /// Something else: in words.
     Broken(String),
 }
@@ -74,24 +76,40 @@ impl Desk {
         self.browser.try_send("POST", "/compose", &[("Content-Type", &kind)], &body)
     }
 
-    /// The file of a letter by tus, in two pieces.
-    pub fn upload(&mut self, letter: &Letter) -> io::Result<Reply> {
-        let bytes = letter.file.as_deref().unwrap_or_default();
-        let (length, csrf) = (bytes.len().to_string(), self.csrf.clone());
-        let tus = [("Tus-Resumable", "1.0.0"), ("X-CSRF-Token", csrf.as_str())];
+    /// Begins an upload of a letter's file by tus.
+    pub fn begin_upload(&mut self, letter: &Letter) -> io::Result<Reply> {
+        let length = letter.file.as_ref().map_or(0, Vec::len).to_string();
         let name = format!("filename {}", BASE64.encode(letter.file_name().as_bytes()));
-        let begin = [tus.as_slice(), &[("Upload-Length", &length), ("Upload-Metadata", &name)]].concat();
-        let begun = self.browser.try_send("POST", &format!("/drafts/{}/files", letter.id), &begin, b"")?;
-        let Some(place) = begun.location() else { return Ok(begun) };
-        let half = bytes.len() / 2;
-        let mut last = begun;
-        for (offset, piece) in [(0, &bytes[..half]), (half, &bytes[half..])] {
-            let offset = offset.to_string();
-            let kind = ("Content-Type", "application/offset+octet-stream");
-            let head = [tus.as_slice(), &[kind, ("Upload-Offset", &offset)]].concat();
-            last = self.browser.try_send("PATCH", &place, &head, piece)?;
-        }
-        Ok(last)
+        let begin = [("Upload-Length", length.as_str()), ("Upload-Metadata", &name)];
+        self.tus("POST", &format!("/drafts/{}/files", letter.id), &begin, b"")
+    }
+
+    /// Sends all of it, in two pieces.
+    pub fn upload(&mut self, letter: &Letter, place: &str) -> io::Result<Reply> {
+        let bytes = letter.file.as_deref().unwrap_or_default();
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        let kind = ("Content-Type", "application/offset+octet-stream");
+        self.tus("PATCH", place, &[kind, ("Upload-Offset", "0")], first)?;
+        self.tus("PATCH", place, &[kind, ("Upload-Offset", &first.len().to_string())], second)
+    }
+
+    /// Whether the server still knows of an upload.
+    pub fn knows_upload(&mut self, place: &str) -> bool {
+        let reply = self.tus("HEAD", place, &[], b"").unwrap();
+        assert!([200, 404].contains(&reply.status), "an upload's state: {}", reply.status);
+        reply.status == 200
+    }
+
+    fn tus(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
+        let own = [("Tus-Resumable", "1.0.0"), ("X-CSRF-Token", self.csrf.as_str())];
+        self.browser.try_send(method, path, &[&own, headers].concat(), body)
+    }
+
+    /// Whether a letter that was not sent is a draft with its file.
+    pub fn has_in_draft(&mut self, letter: &Letter) -> bool {
+        let reply = self.browser.get(&format!("/compose?draft={}", letter.id));
+        assert!([200, 404].contains(&reply.status), "a draft: {}", reply.status);
+        reply.status == 200 && unescape(&reply.text()).contains(&letter.file_name())
     }
 
     /// A button of a message.
@@ -158,9 +176,10 @@ impl Desk {
         let reply = self.browser.get(path);
         match reply.status {
             200 if reply.whole && is_right(&reply.body) => Seen::Whole,
+            200 if !reply.whole => Seen::BrokenOff,
             // It has expired between the page and the file.
             404 | 410 => Seen::Gone,
-            status => Seen::Broken(format!("a file: {status}, {} bytes, whole: {}", reply.body.len(), reply.whole)),
+            status => Seen::Broken(format!("a file: {status}, {} bytes", reply.body.len())),
         }
     }
 }

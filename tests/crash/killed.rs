@@ -12,8 +12,8 @@ use crate::client::Client;
 use crate::count::Kept;
 use crate::desk::{ADDRESSES, Desk, Seen};
 use crate::dice::Dice;
-use crate::ledger::{Fate, Ledger, Letter, May, PEOPLE, Sending, now, subject};
-use crate::load::{Job, work};
+use crate::ledger::{Fate, Ledger, Letter, May, PEOPLE, Sending, Upload, now, subject};
+use crate::load::{Job, note_sent, work};
 use crate::server::{Server, read_log};
 use crate::world::{link_to, register, set_up};
 
@@ -73,21 +73,42 @@ fn load_and_kill(server: Server, desks: &[Desk], ledger: &Arc<Ledger>, dice: &mu
     windows.into_iter().map(|window| window.join().unwrap()).sum()
 }
 
-/// After a restart: what was asked for and not acknowledged has come about or not, for everybody alike.
-fn settle(desks: &mut [Desk], ledger: &Ledger) {
+/// After a restart: what was asked for and not acknowledged has come about or not, for everybody alike. Gives back how
+/// many files were found in their drafts.
+fn settle(desks: &mut [Desk], ledger: &Ledger) -> usize {
     let sent: Vec<Vec<_>> = desks.iter_mut().map(|desk| desk.listed("/sent").0).collect();
     let listed: Vec<BTreeMap<usize, String>> = sent.iter().map(|rows| rows.iter().cloned().collect()).collect();
+    let mut unsent = Vec::new();
     for letter in ledger.open().iter_mut().filter(|letter| letter.sending == Sending::Asked) {
         letter.sending = match listed[letter.from].get(&letter.number) {
             Some(thread) => Sending::There(thread.clone()),
             None => Sending::Lost,
         };
+        if letter.sending == Sending::Lost {
+            unsent.push(letter.clone());
+        }
     }
     for (desk, sent) in desks.iter_mut().zip(sent) {
         check_listed(ledger, &sent, "/sent");
         check_listed(ledger, &desk.listed("/inbox").0, "/inbox");
         desk.page("/drafts");
     }
+    unsent.iter().filter(|letter| settle_upload(&mut desks[letter.from], ledger, letter)).count()
+}
+
+/// The file of a letter that was not sent: in its draft if it was acknowledged as complete, and nowhere by half. One that
+/// is there is sent now, and looked at like all others. Says whether it is.
+fn settle_upload(desk: &mut Desk, ledger: &Ledger, letter: &Letter) -> bool {
+    if let Upload::Begun(place) = &letter.upload {
+        assert!(!desk.knows_upload(place), "an upload of an earlier run of the server goes on");
+    }
+    let is_there = letter.file.is_some() && desk.has_in_draft(letter);
+    assert!(is_there || letter.upload != Upload::Complete, "{} has lost its file", subject(letter.number));
+    if is_there {
+        let reply = desk.compose(letter, "send", false).unwrap();
+        note_sent(ledger, letter, &reply);
+    }
+    is_there
 }
 
 /// Nothing is listed that was lost.
@@ -108,6 +129,7 @@ fn check(desks: &mut [Desk], ledger: &Ledger, letter: &Letter) {
         let told = || format!("{}: person {person}, {fate:?}, looked at {from}: {seen:?}", subject(letter.number));
         match (fate.allows(from, now()), &seen) {
             (May::There | May::Either, Seen::Whole) | (May::Gone | May::Either, Seen::Gone) => {}
+            (May::Either, Seen::BrokenOff) => {}
             _ => panic!("{}", told()),
         }
         ledger.note(letter.number, |letter| letter.fate[person] = fate.learn(from, seen == Seen::Whole));
@@ -153,21 +175,21 @@ fn fifty_kills_lose_nothing_and_revive_nothing() {
     let folder = tempfile::tempdir().unwrap();
     begin(folder.path());
     let ledger = Arc::new(Ledger::default());
-    let (mut starts, mut acknowledged, mut since) = (Vec::new(), 0, 0);
+    let (mut starts, mut acknowledged, mut since, mut in_drafts) = (Vec::new(), 0, 0, 0);
     let began = Instant::now();
     for round in 0..ROUNDS {
         let server = Server::start(folder.path());
         assert!(server.took < START_MAX, "round {round}: the start took {:?}", server.took);
         starts.push(server.took);
         let mut desks: Vec<Desk> = (0..PEOPLE).map(|person| Desk::of(&server, person)).collect();
-        settle(&mut desks, &ledger);
+        in_drafts += settle(&mut desks, &ledger);
         check_some(&mut desks, &ledger, since, &mut dice);
         since = ledger.open().len();
         acknowledged += load_and_kill(server, &desks, &ledger, &mut dice);
     }
     let server = Server::start(folder.path());
     let mut desks: Vec<Desk> = (0..PEOPLE).map(|person| Desk::of(&server, person)).collect();
-    settle(&mut desks, &ledger);
+    in_drafts += settle(&mut desks, &ledger);
     let [there, living] = check_all(&mut desks, &ledger);
     server.stop();
     let kept = Kept::count(&folder.path().join("data"), &folder.path().join("data.host-key"));
@@ -176,7 +198,7 @@ fn fifty_kills_lose_nothing_and_revive_nothing() {
     starts.sort();
     println!(
         "{ROUNDS} kills in {:?}; {acknowledged} changes acknowledged; {there} letters came about, {living} live; \
-         {slots} slots and {blobs} blobs are kept; \
+         {in_drafts} files were found in their drafts; {slots} slots and {blobs} blobs are kept; \
               the start took {:?} in the middle, {:?} at most.",
         began.elapsed(),
         starts[ROUNDS / 2],

@@ -20,6 +20,17 @@ pub enum Sending {
     Lost,
 }
 
+/// How far a letter's file is known to have come ahead of the letter itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upload {
+    /// Nothing of it was acknowledged.
+    Asked,
+    /// An upload was begun at this address; a kill ends it.
+    Begun(String),
+    /// All of it was acknowledged: it must be in its draft.
+    Complete,
+}
+
 /// What must be found of one person's copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -88,6 +99,7 @@ pub struct Letter {
     pub from: usize,
     pub body: String,
     pub file: Option<Vec<u8>>,
+    pub upload: Upload,
     pub sending: Sending,
     pub fate: [Fate; PEOPLE],
 }
@@ -122,7 +134,7 @@ impl Ledger {
         let number = letters.len();
         let body = format!("The text of {}, {}.", subject(number), dice.identifier());
         let (id, fate) = (dice.identifier(), [Fate::Lives; PEOPLE]);
-        let letter = Letter { number, id, from, body, file, sending: Sending::Asked, fate };
+        let letter = Letter { number, id, from, body, file, upload: Upload::Asked, sending: Sending::Asked, fate };
         letters.push(letter.clone());
         letter
     }

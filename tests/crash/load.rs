@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 
 use crate::desk::Desk;
 use crate::dice::Dice;
-use crate::ledger::{Fate, Ledger, Letter, PEOPLE, Sending, now};
+use crate::ledger::{Fate, Ledger, Letter, PEOPLE, Sending, Upload, now};
 
 /// Letters that one window sends in a round: enough for a kill to fall among them, few enough to look at all of them.
 const SENDS_MAX: usize = 8;
@@ -22,7 +22,7 @@ const EXPIRY_MILLIS: i64 = 2000;
 pub enum Job {
     /// Sends whole forms, with and without a file.
     Send,
-    /// Uploads files by tus, then sends.
+    /// Uploads files by tus or saves them with a draft, then sends most of them.
     Upload,
     /// Moves expiries, recalls, deletes.
     Destroy,
@@ -57,8 +57,8 @@ fn a_file(dice: &mut Dice) -> Vec<u8> {
     dice.bytes(length)
 }
 
-/// A letter was sent, if the server said so.
-fn note_sent(ledger: &Ledger, letter: &Letter, reply: &crate::client::Reply) -> bool {
+/// A letter was sent: the server said so.
+pub fn note_sent(ledger: &Ledger, letter: &Letter, reply: &crate::client::Reply) -> bool {
     let thread = reply.location().and_then(|to| to.strip_prefix("/threads/").map(str::to_owned));
     match (reply.status, thread) {
         (303, Some(thread)) => {
@@ -76,11 +76,23 @@ fn send(desk: &mut Desk, ledger: &Ledger, dice: &mut Dice) -> io::Result<bool> {
     Ok(note_sent(ledger, &letter, &reply))
 }
 
+/// A file that is in its draft before the letter goes; one in three is left there.
 fn upload(desk: &mut Desk, ledger: &Ledger, dice: &mut Dice) -> io::Result<bool> {
     let file = Some(a_file(dice)).filter(|bytes| bytes.len() > 1).unwrap_or(vec![7, 7]);
     let letter = ledger.ask(desk.person, Some(file), dice);
-    let reply = desk.upload(&letter)?;
-    assert!([204, 201].contains(&reply.status), "an upload was refused with {}: {}", reply.status, reply.text());
+    let reply = if dice.below(4) == 0 {
+        desk.compose(&letter, "save", true)?
+    } else {
+        let begun = desk.begin_upload(&letter)?;
+        let place = begun.location().unwrap_or_else(|| panic!("an upload was refused: {}", begun.text()));
+        ledger.note(letter.number, |letter| letter.upload = Upload::Begun(place.clone()));
+        desk.upload(&letter, &place)?
+    };
+    assert!([204, 303].contains(&reply.status), "a file was refused with {}: {}", reply.status, reply.text());
+    ledger.note(letter.number, |letter| letter.upload = Upload::Complete);
+    if dice.below(3) == 0 {
+        return Ok(true);
+    }
     let reply = desk.compose(&letter, "send", false)?;
     Ok(note_sent(ledger, &letter, &reply))
 }
@@ -93,6 +105,7 @@ fn draft(desk: &mut Desk, dice: &mut Dice) -> io::Result<bool> {
         from: desk.person,
         body: "A draft.".to_owned(),
         file: Some(a_file(dice)),
+        upload: Upload::Asked,
         sending: Sending::Asked,
         fate: [Fate::Lives; PEOPLE],
     };

@@ -22,6 +22,7 @@ mod others;
 mod people;
 mod profile;
 mod registration;
+mod restart;
 mod rights;
 mod routes;
 mod settings;

@@ -1,9 +1,12 @@
 //! Notices through a real mail server: one content-free letter, whatever becomes of the server.
 
+use sealpost::crypto::host::HostKey;
 use sealpost::domain::Loop;
+use sealpost::store::tables::OUTBOX;
+use sealpost::store::{Store, StoreError};
 
 use crate::client::Client;
-use crate::forms::{LEE, compose, conversation, read};
+use crate::forms::{LEE, account, compose, conversation, read};
 use crate::smtp::{BadServer, MailServer, Manner, wait_until};
 use crate::world::{ADMIN, DAY, World};
 
@@ -106,4 +109,59 @@ fn after_three_days_the_sender_is_told() {
     world.sign_in(&mut ann, ADMIN);
     let page = conversation(&mut ann, &thread);
     assert!(page.contains("could not be reached for three days"), "{page}");
+}
+
+/// More damaged rows than one round looks at, all of them due before any letter: two kinds of values that are not a
+/// notice.
+fn damage(world: &World) {
+    let host = HostKey::load_or_create(world.host_key(), false).unwrap();
+    let store = Store::open(&world.data, &host, 1 << 20).unwrap();
+    store
+        .write(|tx| {
+            for number in 0..30u8 {
+                let value = if number < 29 { vec![number, 0xc1] } else { vec![] };
+                tx.put(OUTBOX, &[[0; 8].as_slice(), &[number; 16]].concat(), value);
+            }
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_damaged_letter_keeps_no_other_from_going_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = MailServer::start(folder.path());
+    let mut world = World::start_with_mail(server.address.port());
+    let mut ann = world.set_up();
+    server.stop();
+    write(&mut ann, LEE);
+    world.settle(Loop::Outbox);
+    world.stop();
+    damage(&world);
+    server.resume();
+    world.restart();
+    world.turn(60);
+    assert_eq!(server.wait_for(1).len(), 1);
+    ann.moved(world.address);
+    world.sign_in(&mut ann, ADMIN);
+    let about = read(&mut ann, "/settings/about");
+    assert!(about.contains("<dt>Waiting to go out</dt><dd>0</dd>"), "{about}");
+}
+
+#[test]
+fn a_damaged_letter_keeps_nobody_from_the_outbox_page_or_from_correcting_an_address() {
+    let mut world = World::start();
+    let mut ann = world.set_up();
+    write(&mut ann, LEE);
+    world.stop();
+    damage(&world);
+    world.restart();
+    ann.moved(world.address);
+    world.sign_in(&mut ann, ADMIN);
+    let lee = account(&mut ann, LEE);
+    read(&mut ann, &format!("/people/{lee}"));
+    let fields = [("email", "lee@lakeside.example"), ("first_name", "Lee"), ("last_name", "Hill"), ("action", "save")];
+    ann.post(&format!("/people/{lee}"), &fields).expect(303);
+    let page = read(&mut ann, "/outbox");
+    assert!(page.contains("To lee@lakeside.example") && !page.contains(LEE), "{page}");
 }
