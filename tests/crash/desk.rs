@@ -4,8 +4,8 @@ use std::io;
 
 use data_encoding::BASE64;
 
-use crate::client::{Client, FilePart, Reply, encode, unescape};
-use crate::ledger::Letter;
+use crate::client::{Client, FilePart, Reply, encode, messages, unescape};
+use crate::ledger::{Letter, Sending};
 use crate::server::Server;
 use crate::world::{ADMIN, PASSWORD};
 
@@ -114,7 +114,15 @@ impl Desk {
 
     /// A button of a message.
     pub fn press(&mut self, letter: &Letter, what: &str, fields: &[(&str, &str)]) -> io::Result<Reply> {
-        self.form(&format!("/messages/{}/{what}", letter.id), fields)
+        let message = self.message(letter)?;
+        self.form(&format!("{message}/{what}"), fields)
+    }
+
+    /// The address of a letter's message, to which nobody else has answered; of none if it is gone.
+    pub fn message(&mut self, letter: &Letter) -> io::Result<String> {
+        let Sending::There(thread) = &letter.sending else { return Ok("/messages/none".to_owned()) };
+        let page = self.look(&format!("/threads/{thread}/print"))?.text();
+        Ok(format!("/messages/{}", messages(&page).pop().unwrap_or_default()))
     }
 
     /// A page, if the server still answers.
@@ -148,6 +156,7 @@ impl Desk {
         let as_read = letter.number.is_multiple_of(8);
         let reply = self.browser.get(&format!("/threads/{thread}{}", if as_read { "" } else { "/print" }));
         let page = unescape(&reply.text());
+        let message = format!("/messages/{}", messages(&page).pop().unwrap_or_default());
         // The conversation itself: beside it may stand the folder, with words of every message.
         let Some((_, page)) = page.split_once("<article class=\"") else {
             return if reply.status == 404 { Seen::Gone } else { Seen::Broken(format!("{}: {page}", reply.status)) };
@@ -160,13 +169,13 @@ impl Desk {
             _ if !page.contains(&letter.body) => Seen::Broken(page.to_owned()),
             None if listed == 0 => Seen::Whole,
             Some(bytes) if listed > 0 && as_read => {
-                let place = format!("/messages/{}/files/", letter.id);
+                let place = format!("{message}/files/");
                 let file: String = page.split(&place).nth(1).unwrap_or_default().chars().take(32).collect();
                 self.download(&format!("{place}{file}"), |body| body == bytes)
             }
             Some(bytes) if listed > 0 => {
                 let name = letter.file_name();
-                self.download(&format!("/messages/{}/files.zip", letter.id), |body| unzip(body, &name) == *bytes)
+                self.download(&format!("{message}/files.zip"), |body| unzip(body, &name) == *bytes)
             }
             _ => Seen::Broken(format!("{listed} files are listed")),
         }

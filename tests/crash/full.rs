@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::client::{Client, FilePart, Reply, unescape};
+use crate::client::{Client, FilePart, Reply, messages, unescape};
 use crate::count::Kept;
 use crate::place::{Place, files_under};
 use crate::world::{ADMIN, DAY, PASSWORD, World, between, sign_in};
@@ -78,7 +78,7 @@ fn check(client: &mut Client, letter: &Letter) {
     let page = seen(client, &letter.thread);
     assert!(page.contains(&letter.body), "{page}");
     if let Some(bytes) = &letter.file {
-        let place = format!("/messages/{}/files/", letter.id);
+        let place = format!("/messages/{}/files/", messages(&page).pop().unwrap());
         let file = format!("{place}{}", between(&page, &place, "\""));
         assert!(client.get(&file).expect(200).body == *bytes);
     }

@@ -94,7 +94,7 @@ impl Fate {
 #[derive(Clone, Debug)]
 pub struct Letter {
     pub number: usize,
-    /// Identifier of the draft and of the message.
+    /// Identifier of the draft.
     pub id: String,
     pub from: usize,
     pub body: String,

@@ -118,9 +118,10 @@ fn draft(desk: &mut Desk, dice: &mut Dice) -> io::Result<bool> {
 
 fn read(desk: &mut Desk, ledger: &Ledger, dice: &mut Dice) -> io::Result<bool> {
     desk.look(["/inbox", "/sent", "/drafts"][dice.below(3)])?;
-    if let Some(Letter { id, .. }) = ledger.some_living(0, dice) {
-        desk.look(&format!("/messages/{id}/files.zip"))?;
-        desk.look(&format!("/messages/{id}/export"))?;
+    if let Some(letter) = ledger.some_living(0, dice) {
+        let message = desk.message(&letter)?;
+        desk.look(&format!("{message}/files.zip"))?;
+        desk.look(&format!("{message}/export"))?;
     }
     draft(desk, dice)
 }
