@@ -10,6 +10,7 @@ use super::fields::{EXPIRY_DAYS_MAX, NAME_CHARS_MAX, expiry_days, line};
 use super::ids::{AccountId, MailboxId, PracticeId};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
+use super::shares::Share;
 use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic, MailboxSecret};
 use crate::crypto::password::{Derived, Stretch, judge};
@@ -155,9 +156,6 @@ pub struct Credentials {
     pub by_password: Sealed,
     /// The bundle for the practice's recovery identity, under the slot.
     pub by_recovery: Parcel,
-    /// For administrators and User Managers: the recovery identity's secret, to their own identity, under the slot.
-    #[serde(default)]
-    pub recovery_share: Option<Parcel>,
 }
 
 /// A person.
@@ -210,6 +208,9 @@ pub struct Account {
     pub wrong_passwords: u32,
     /// Keys; none until registration.
     pub credentials: Option<Credentials>,
+    /// For administrators and User Managers.
+    #[serde(default)]
+    pub recovery_share: Option<Share>,
 }
 
 impl Record for Account {
@@ -227,6 +228,21 @@ impl Account {
     /// The slot of its keys: another one after every change of the password.
     pub(super) fn slot(&self) -> Option<SlotRef> {
         self.credentials.as_ref().map(|credentials| credentials.slot)
+    }
+
+    /// Gives a share of the recovery secret to one who may recover others and has none, and ends that of one who may
+    /// not. Called wherever a permission, the status or the identity has changed.
+    pub(super) fn settle_share(&mut self, tx: &mut WriteTx<'_>, recovery: Option<&MailboxSecret>) -> Result<(), Error> {
+        let may_recover = (self.admin || self.manager) && self.status == Status::Active;
+        self.recovery_share = match (self.recovery_share.take(), recovery) {
+            (Some(share), _) if may_recover => Some(share),
+            (None, Some(secret)) if may_recover => {
+                Some(Share::give(tx, secret, &mailbox(tx, self.mailbox)?.public, self.id)?)
+            }
+            (Some(share), _) => share.end(tx).map(|()| None)?,
+            (None, _) => None,
+        };
+        Ok(())
     }
 
     /// Whether five wrong passwords have locked it.
@@ -297,7 +313,6 @@ pub(super) struct NewKeys {
     verifier: Key32,
     by_password: Sealed,
     by_recovery: Parcel,
-    recovery_share: Option<Parcel>,
 }
 
 impl NewKeys {
@@ -307,15 +322,12 @@ impl NewKeys {
         bundle: &Bundle,
         (stretch, derived): (Stretch, &Derived),
         recovery: &MailboxPublic,
-        recovery_secret: Option<&MailboxSecret>,
     ) -> Result<Self, Error> {
         let slot = SlotKey::generate();
-        let share = recovery_secret.map(|secret| seal_share(secret, &bundle.public(), &slot, id)).transpose()?;
         Ok(Self {
             public: bundle.public(),
             by_password: bundle.seal(&password_key(derived, &slot, id), id.bytes())?,
             by_recovery: Parcel::seal(bundle.to_plain()?.as_bytes(), recovery, &slot, &recovery_context(id))?,
-            recovery_share: share,
             stretch,
             verifier: derived.verifier.clone(),
             slot,
@@ -334,7 +346,6 @@ impl NewKeys {
             slot,
             by_password: self.by_password,
             by_recovery: self.by_recovery,
-            recovery_share: self.recovery_share,
         });
         Ok(())
     }
@@ -346,21 +357,6 @@ fn password_key(derived: &Derived, slot: &SlotKey, id: AccountId) -> Key32 {
 
 fn recovery_context(id: AccountId) -> Vec<u8> {
     [b"recovery".as_slice(), id.bytes()].concat()
-}
-
-/// Seals the recovery identity's secret to one who may recover others.
-pub(super) fn seal_share(
-    secret: &MailboxSecret,
-    to: &MailboxPublic,
-    slot: &SlotKey,
-    id: AccountId,
-) -> Result<Parcel, Error> {
-    use crate::crypto::secret_text;
-    Ok(Parcel::seal(secret_text(secret).as_bytes(), to, slot, &share_context(id))?)
-}
-
-fn share_context(id: AccountId) -> Vec<u8> {
-    [b"recovery share".as_slice(), id.bytes()].concat()
 }
 
 impl Credentials {
@@ -382,13 +378,6 @@ impl Credentials {
     /// The bundle of the account `id`, with its slot's secret and the recovery identity.
     pub fn recover_with(&self, slot: &SlotKey, recovery: &MailboxSecret, id: AccountId) -> Result<Bundle, CryptoError> {
         Bundle::from_plain(&self.by_recovery.open(recovery, slot, &recovery_context(id))?)
-    }
-
-    /// The recovery identity's secret, for one to whom it was sealed.
-    pub(super) fn open_share(&self, slots: &SlotFile, bundle: &Bundle, id: AccountId) -> Result<MailboxSecret, Error> {
-        let share = self.recovery_share.as_ref().ok_or(Error::Denied)?;
-        let plain = share.open(bundle.secret(), &slots.read(&self.slot)?, &share_context(id))?;
-        Ok(std::str::from_utf8(plain.as_bytes()).map_err(Error::internal)?.parse()?)
     }
 
     /// Whether what a password gave is right.
@@ -570,14 +559,18 @@ impl Portal {
         if judgement.ok { Ok(()) } else { Err(Error::invalid(field, judgement.text)) }
     }
 
-    /// Seals `bundle` for the account under a new password; passes a share of the recovery secret on, if it has one.
+    /// The recovery identity's secret, for one who may recover others; none where there is no share.
+    pub(super) fn recovery_secret(&self, member: &Member) -> Result<Option<MailboxSecret>, Error> {
+        let share = self.own_account(member)?.recovery_share;
+        share.map(|share| share.open(self.store.slots(), member.bundle(), member.account())).transpose()
+    }
+
+    /// Seals `bundle` for the account under a new password.
     pub(super) fn new_keys(&self, me: &Account, bundle: &Bundle, new: &SecretString) -> Result<NewKeys, Error> {
         let host = self.store.read(|tx| super::practices::host(tx))?.ok_or(Error::Conflict)?;
-        let share = me.credentials.as_ref().filter(|credentials| credentials.recovery_share.is_some());
-        let share = share.map(|credentials| credentials.open_share(self.store.slots(), bundle, me.id)).transpose()?;
         let stretch = self.hasher.stretch();
         let derived = self.hasher.derive(new, &stretch)?;
-        NewKeys::seal(me.id, bundle, (stretch, &derived), &host.recovery, share.as_ref())
+        NewKeys::seal(me.id, bundle, (stretch, &derived), &host.recovery)
     }
 }
 

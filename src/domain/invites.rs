@@ -250,7 +250,7 @@ impl Portal {
         let host = self.store.read(|tx| super::practices::host(tx))?.ok_or(Error::Conflict)?;
         let stretch = self.hasher.stretch();
         let derived = self.hasher.derive(password, &stretch)?;
-        let keys = NewKeys::seal(account.id, &bundle, (stretch, &derived), &host.recovery, None)?;
+        let keys = NewKeys::seal(account.id, &bundle, (stretch, &derived), &host.recovery)?;
         let hash = sha256(&[b"sealpost ticket v1", ticket.as_bytes()]);
         let (now, audit, token) = (self.now(), self.host.audit_key(), token.to_owned());
         let (slots, wrapping) = (self.store.clone(), self.host.wrapping_key("pending identity"));

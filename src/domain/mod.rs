@@ -31,6 +31,7 @@ mod resend;
 pub mod send;
 pub mod sessions;
 pub mod setup;
+pub mod shares;
 pub mod threads;
 
 pub mod time;

@@ -72,6 +72,7 @@ impl Portal {
             value => Some(value.parse::<Relationship>()?),
         };
         let (by, may_promote) = (manager.member().account(), manager.member().admin().is_ok());
+        let recovery = self.recovery_secret(manager.member())?;
         let (now, audit, wrapping) = (self.now(), self.host.audit_key(), self.host.wrapping_key("notice"));
         self.store.write(move |tx| {
             let mut account = accounts::account(tx, id)?;
@@ -89,8 +90,13 @@ impl Portal {
             }
             account.plan = if form.full_plan || account.admin { Plan::Full } else { Plan::Free };
             if may_promote && !account.admin {
+                if form.manager && account.credentials.is_none() {
+                    let message = "This person can become a User Manager once they have registered.";
+                    return Err(Error::invalid("manager", message));
+                }
                 account.manager = form.manager;
             }
+            account.settle_share(tx, recovery.as_ref())?;
             accounts::put(tx, &account)?;
             if is_readdressed {
                 resend::invite_anew(tx, &wrapping, &account, now)?;
@@ -103,7 +109,7 @@ impl Portal {
 
     /// Unlocks an account after wrong passwords.
     pub fn unlock(&self, manager: &Manager, id: AccountId) -> Result<(), Error> {
-        self.change_account(Some(manager.member().account()), id, Event::AccountUnlocked, |account| {
+        self.change_account(Some(manager), id, Event::AccountUnlocked, |account| {
             account.wrong_passwords = 0;
             Ok(())
         })
@@ -112,7 +118,7 @@ impl Portal {
     /// Disables an account: its sessions end, and it signs in no more.
     pub fn disable(&self, manager: &Manager, id: AccountId) -> Result<(), Error> {
         let by = manager.member().account();
-        self.change_account(Some(by), id, Event::AccountDisabled, move |account| {
+        self.change_account(Some(manager), id, Event::AccountDisabled, move |account| {
             if account.id == by || account.admin {
                 return Err(Error::invalid("form", "Your own account and administrators cannot be disabled here."));
             }
@@ -125,7 +131,7 @@ impl Portal {
 
     /// Enables a disabled account again.
     pub fn enable(&self, manager: &Manager, id: AccountId) -> Result<(), Error> {
-        self.change_account(Some(manager.member().account()), id, Event::AccountEnabled, |account| {
+        self.change_account(Some(manager), id, Event::AccountEnabled, |account| {
             if account.status == Status::Disabled {
                 account.status = if account.credentials.is_some() { Status::Active } else { Status::Invited };
             }
@@ -145,15 +151,17 @@ impl Portal {
 
     fn change_account(
         &self,
-        by: Option<AccountId>,
+        by: Option<&Manager>,
         id: AccountId,
         event: Event,
         change: impl FnOnce(&mut Account) -> Result<(), Error> + Send + 'static,
     ) -> Result<(), Error> {
-        let (now, audit) = (self.now(), self.host.audit_key());
+        let recovery = by.map(|by| self.recovery_secret(by.member())).transpose()?.flatten();
+        let (now, audit, by) = (self.now(), self.host.audit_key(), by.map(|by| by.member().account()));
         self.store.write(move |tx| {
             let mut account = accounts::account(tx, id)?;
             change(&mut account)?;
+            account.settle_share(tx, recovery.as_ref())?;
             accounts::put(tx, &account)?;
             audit::note(tx, &audit, now, by, event, id)
         })

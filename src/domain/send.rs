@@ -259,6 +259,7 @@ impl Portal {
             terms: None,
             wrong_passwords: 0,
             credentials: None,
+            recovery_share: None,
         };
         details.checked()?.put(&mut account);
         let (bundle, slot) = (Bundle::generate(), SlotKey::generate());
