@@ -34,18 +34,18 @@ fn page_of(signed: &Signed, sheet: &Sheet) -> Value {
     let practice = Choice {
         value: String::new(),
         text: say!("As the practice has it: {days}", days = day_count(sheet.practice_days)),
-        selected: account.expiry_days.is_none(),
+        selected: false,
     };
-    let days = day_choices(account.expiry_days.unwrap_or_default());
     context! {
         page => "profile",
         form => context! {
             first_name => account.first_name.as_str(), last_name => account.last_name.as_str(),
             office_phone => account.office_phone.as_str(), cell_phone => account.cell_phone.as_str(),
             time_zone => account.time_zone.as_str(), signature => account.signature.as_str(),
+            expires => account.expiry_days.map(|days| days.to_string()).unwrap_or_default(),
         },
         zones => zones(),
-        expiry_options => value(std::iter::once(practice).chain(days).collect::<Vec<_>>()),
+        expiry_options => value(std::iter::once(practice).chain(day_choices(0)).collect::<Vec<_>>()),
         sessions => sheet.sessions.iter().map(|session| session_line(session, &calendar)).collect::<Value>(),
     }
 }
