@@ -142,6 +142,17 @@ pub enum Status {
     Disabled,
 }
 
+/// What a password turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// It is the account's, and lets them in.
+    Right,
+    /// It is not.
+    Wrong,
+    /// Five wrong ones have locked the account: nothing is said about this one.
+    Locked,
+}
+
 /// What a registered account signs in with, and its bundle in its two wraps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Credentials {
@@ -490,6 +501,9 @@ impl Portal {
     }
 
     /// Changes the password: a fresh slot, the old one overwritten, every other session ended.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when wrong passwords have locked the account.
     pub fn change_password(&self, member: &Member, current: &SecretString, new: &SecretString) -> Result<(), Error> {
         let me = self.own_account(member)?;
         let bundle = self.prove_password(&me, current)?;
@@ -511,6 +525,9 @@ impl Portal {
     }
 
     /// The signed-in person's identity as a file for the `age` command, against the password.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when wrong passwords have locked the account.
     pub fn export_key(&self, member: &Member, current: &SecretString) -> Result<Vec<u8>, Error> {
         let me = self.own_account(member)?;
         let bundle = self.prove_password(&me, current)?;
@@ -525,16 +542,23 @@ impl Portal {
         .into_bytes())
     }
 
-    /// The bundle, if `password` is the account's.
+    /// The bundle, if `password` is the account's. Whoever found a session open may guess here no more often than at
+    /// the door: the fifth wrong one locks the account and ends its sessions.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the account is locked.
     fn prove_password(&self, account: &Account, password: &SecretString) -> Result<Bundle, Error> {
-        let credentials = account.credentials.as_ref().ok_or(Error::Denied)?;
+        let credentials = account.credentials.as_ref().ok_or(Error::NotFound)?;
         let derived = self.hasher.derive(password, &credentials.stretch)?;
-        if !credentials.matches(&derived) {
-            let (id, now, audit) = (account.id, self.now(), self.host.audit_key());
-            self.store.write(move |tx| audit::note(tx, &audit, now, Some(id), Event::SignInFailed, id))?;
-            return Err(Error::invalid("current_password", "This is not your current password."));
+        let right = credentials.matches(&derived).then_some(credentials.slot);
+        match self.count_password(account.id, right, Some(account.id))? {
+            Judged::Right => credentials.open(self.store.slots(), &derived, account.id),
+            Judged::Wrong => Err(Error::invalid("current_password", "This is not your current password.")),
+            Judged::Locked => {
+                self.sessions.end_all(account.id);
+                Err(Error::Denied)
+            }
         }
-        credentials.open(self.store.slots(), &derived, account.id)
     }
 
     /// Default life of a message that this person writes, in days: their own choice, else the practice's.

@@ -99,6 +99,10 @@ pub async fn show(signed: Signed) -> Result<Response> {
 }
 
 async fn again(signed: &Signed, form: &Form, error: Error) -> Result<Response> {
+    if matches!(error, Error::Denied) {
+        // Wrong passwords have locked the account, and its sessions have ended.
+        return Ok(signed.go("/sign-in?locked=1"));
+    }
     let sheet = sheet(signed).await?;
     let page = page_of(signed, &sheet);
     // The page has several forms: the one that was sent is filled in again, the others stand as they are.
@@ -174,7 +178,7 @@ pub async fn export_key(signed: Signed, form: Form) -> Result<Response> {
         Err(Error::Invalid { message, .. }) => {
             again(&signed, &form, Error::Invalid { field: "key_password", message }).await
         }
-        Err(error) => Err(error.into()),
+        Err(error) => again(&signed, &form, error).await,
     }
 }
 
