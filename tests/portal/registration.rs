@@ -131,6 +131,31 @@ fn a_right_code_opens_one_persons_registration_in_one_browser() {
 }
 
 #[test]
+fn a_whole_office_registers_at_once_and_one_link_is_not_hammered() {
+    let world = World::start();
+    let mut ann = world.set_up();
+    let people: Vec<String> = (0..10).map(|n| format!("p{n}@hillside.example")).collect();
+    compose(&mut ann, "", &[("to", &people.join(", "))], &[]).expect(303);
+    let links: Vec<String> = people.iter().map(|address| world.link_to(&mut ann, address)).collect();
+    let mut office: Vec<Client> = links.iter().map(|link| at_code(&world, link)).collect();
+    for (client, address) in office.iter_mut().zip(&people) {
+        client.post("/register/resend", &[]).expect(303);
+        let code = code_for(&mut ann, address);
+        client.post("/register/code", &[("code", other_than(&code))]).expect(422);
+        client.post("/register/code", &[("code", &code)]).expect(303);
+        client.visit("/register/account").expect(200);
+        client.post("/register/account", &[("terms", "1"), ("password", PASSWORD)]).expect(303);
+    }
+    compose(&mut ann, "", &[("to", LEE)], &[]).expect(303);
+    let mut lee = at_code(&world, &world.link_to(&mut ann, LEE));
+    let asked: Vec<u16> = (0..5).map(|_| lee.post("/register/resend", &[]).status).collect();
+    assert_eq!(asked, [303, 303, 303, 303, 429]);
+    lee.visit("/register/code").expect(200);
+    let typed: Vec<u16> = (0..11).map(|_| lee.post("/register/code", &[("code", "1")]).status).collect();
+    assert_eq!(typed.iter().filter(|status| **status == 429).count(), 1, "{typed:?}");
+}
+
+#[test]
 fn terms_and_a_good_password_are_needed() {
     let world = World::start();
     let (mut ann, _) = invited(&world);
