@@ -292,6 +292,24 @@ pub(super) fn account(tx: &impl Tx, id: AccountId) -> Result<Account, Error> {
     tx.record::<Account>(id.bytes())?.ok_or(Error::NotFound)
 }
 
+/// Names of the fields in which an account differs from what it was.
+pub(super) fn changed_fields(before: &Account, after: &Account) -> Vec<&'static str> {
+    let fields = [
+        ("first_name", before.first_name != after.first_name),
+        ("last_name", before.last_name != after.last_name),
+        ("email", before.email != after.email),
+        ("office_phone", before.office_phone != after.office_phone),
+        ("cell_phone", before.cell_phone != after.cell_phone),
+        ("relationship", before.relationship != after.relationship),
+        ("full_plan", before.plan != after.plan),
+        ("manager", before.manager != after.manager),
+        ("time_zone", before.time_zone != after.time_zone),
+        ("signature", before.signature != after.signature),
+        ("expires", before.expiry_days != after.expiry_days),
+    ];
+    fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
 /// Reads a mailbox that must be there.
 pub(super) fn mailbox(tx: &impl Tx, id: MailboxId) -> Result<Mailbox, Error> {
     tx.record::<Mailbox>(id.bytes())?.ok_or(Error::NotFound)
@@ -489,14 +507,19 @@ impl Portal {
         if profile.signature.chars().count() > SIGNATURE_CHARS_MAX {
             return Err(Error::invalid("signature", "This is too long: 2,000 characters at most."));
         }
-        let id = member.account();
+        let (id, now, audit) = (member.account(), self.now(), self.host.audit_key());
         self.store.write(move |tx| {
-            let mut account = account(tx, id)?;
+            let before = account(tx, id)?;
+            let mut account = before.clone();
             details.put(&mut account);
             account.time_zone = profile.time_zone;
             account.signature = profile.signature.trim_end().replace("\r\n", "\n");
             account.expiry_days = days;
-            put(tx, &account)
+            put(tx, &account)?;
+            match changed_fields(&before, &account) {
+                fields if fields.is_empty() => Ok(()),
+                fields => audit::note(tx, &audit, now, Some(id), Event::ProfileChanged, audit::fields_of(id, &fields)),
+            }
         })
     }
 

@@ -19,6 +19,7 @@ pub mod ids;
 mod interrupted;
 pub mod invites;
 mod jumps;
+mod ledger;
 pub mod links;
 pub mod messages;
 pub mod notices;

@@ -1,5 +1,7 @@
 //! People: what a User Manager sees and does.
 
+use std::collections::BTreeMap;
+
 use super::accounts::{self, Account, Details, Email, Plan, Relationship, Status};
 use super::audit::{self, Event};
 use super::ids::AccountId;
@@ -8,6 +10,8 @@ use super::portal::{Error, Loop, Portal};
 use super::practices;
 use super::resend;
 use super::sessions::Manager;
+use super::time::Timestamp;
+use crate::crypto::MacKey;
 use crate::store::tables::EMAILS;
 use crate::store::{Direction, Tx, WriteTx};
 
@@ -75,7 +79,8 @@ impl Portal {
         let recovery = self.recovery_secret(manager.member())?;
         let (now, audit, wrapping) = (self.now(), self.host.audit_key(), self.host.wrapping_key("notice"));
         self.store.write(move |tx| {
-            let mut account = accounts::account(tx, id)?;
+            let before = accounts::account(tx, id)?;
+            let mut account = before.clone();
             if account.admin && !may_promote {
                 return Err(Error::Denied);
             }
@@ -101,7 +106,7 @@ impl Portal {
             if is_readdressed {
                 resend::invite_anew(tx, &wrapping, &account, now)?;
             }
-            audit::note(tx, &audit, now, Some(by), Event::AccountCorrected, id)
+            note_correction(tx, &audit, (now, by), &before, &account)
         })?;
         self.wake(Loop::Outbox);
         Ok(())
@@ -166,6 +171,31 @@ impl Portal {
             audit::note(tx, &audit, now, by, event, id)
         })
     }
+}
+
+/// What a User Manager changed: an entry for each kind.
+fn note_correction(
+    tx: &mut WriteTx<'_>,
+    audit: &MacKey,
+    (now, by): (Timestamp, AccountId),
+    before: &Account,
+    after: &Account,
+) -> Result<(), Error> {
+    let mut kinds: BTreeMap<Event, Vec<&str>> = BTreeMap::new();
+    for field in accounts::changed_fields(before, after) {
+        let event = match field {
+            "email" => Event::AddressCorrected,
+            "office_phone" | "cell_phone" => Event::PhoneCorrected,
+            "manager" if after.manager => Event::PermissionGiven,
+            "full_plan" if after.plan == Plan::Full => Event::PermissionGiven,
+            "manager" | "full_plan" => Event::PermissionTaken,
+            _ => Event::AccountCorrected,
+        };
+        kinds.entry(event).or_default().push(field);
+    }
+    kinds.into_iter().try_for_each(|(event, fields)| {
+        audit::note(tx, audit, now, Some(by), event, audit::fields_of(after.id, &fields))
+    })
 }
 
 fn readdress(tx: &mut WriteTx<'_>, account: &mut Account, email: Email) -> Result<(), Error> {
