@@ -169,6 +169,32 @@ pub struct Credentials {
     pub by_recovery: Parcel,
 }
 
+/// Who corrected something, and when.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Corrected {
+    /// The User Manager.
+    pub by: AccountId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Telephone numbers, as typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phones {
+    /// At work.
+    pub office: String,
+    /// Mobile.
+    pub cell: String,
+}
+
+impl std::fmt::Display for Phones {
+    /// Those that there are, in one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let there: Vec<&str> = [&*self.office, &*self.cell].into_iter().filter(|phone| !phone.is_empty()).collect();
+        f.write_str(&there.join(" · "))
+    }
+}
+
 /// A person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Account {
@@ -217,6 +243,15 @@ pub struct Account {
     /// Wrong passwords in a row.
     #[serde(default)]
     pub wrong_passwords: u32,
+    /// Who corrected the address before registration, and when: what waited before went to another one.
+    #[serde(default)]
+    pub address_corrected: Option<Corrected>,
+    /// Who corrected a phone number before registration, and when.
+    #[serde(default)]
+    pub phone_corrected: Option<Corrected>,
+    /// The phone numbers that the practice knew, where whoever follows the invitation has typed others.
+    #[serde(default)]
+    pub known_phones: Option<Phones>,
     /// Keys; none until registration.
     pub credentials: Option<Credentials>,
     /// For administrators and User Managers.
@@ -234,6 +269,11 @@ impl Account {
     pub fn name(&self) -> String {
         let name = format!("{} {}", self.first_name, self.last_name);
         if name.trim().is_empty() { self.email.to_string() } else { name.trim().to_owned() }
+    }
+
+    /// Their telephone numbers.
+    pub fn phones(&self) -> Phones {
+        Phones { office: self.office_phone.clone(), cell: self.cell_phone.clone() }
     }
 
     /// The slot of its keys: another one after every change of the password.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::accounts::{self, Account, Details, Email, Plan, Relationship, Status};
+use super::accounts::{self, Account, Corrected, Details, Email, Plan, Relationship, Status};
 use super::audit::{self, Event};
 use super::ids::AccountId;
 use super::invites::ReadOut;
@@ -89,6 +89,7 @@ impl Portal {
                 readdress(tx, &mut account, email)?;
             }
             details.put(&mut account);
+            note_whose_word(&before, &mut account, Corrected { by, at: now });
             if let Some(relationship) = relationship {
                 account.relationship = Some(relationship);
                 account.practice = if relationship.is_mine() { practices::host_id(tx)? } else { None };
@@ -170,6 +171,20 @@ impl Portal {
             accounts::put(tx, &account)?;
             audit::note(tx, &audit, now, by, event, id)
         })
+    }
+}
+
+/// Leaves a mark where a correction leads what waits for somebody elsewhere. The numbers are the practice's again.
+fn note_whose_word(before: &Account, after: &mut Account, corrected: Corrected) {
+    if before.credentials.is_some() {
+        return;
+    }
+    if before.email != after.email {
+        after.address_corrected = Some(corrected);
+    }
+    if before.phones() != after.phones() {
+        after.phone_corrected = Some(corrected);
+        after.known_phones = None;
     }
 }
 

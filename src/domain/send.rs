@@ -258,6 +258,9 @@ impl Portal {
             expiry_days: None,
             terms: None,
             wrong_passwords: 0,
+            address_corrected: None,
+            phone_corrected: None,
+            known_phones: None,
             credentials: None,
             recovery_share: None,
         };

@@ -160,6 +160,9 @@ fn administrator(form: &SetUp, name: &str, practice: PracticeId, now: Timestamp)
         expiry_days: None,
         terms: None,
         wrong_passwords: 0,
+        address_corrected: None,
+        phone_corrected: None,
+        known_phones: None,
         credentials: None,
         recovery_share: None,
     })
