@@ -38,6 +38,7 @@ pub enum Event {
     PermissionTaken,
     ProfileChanged,
     PersonInvited,
+    PersonForgotten,
     InvitationResent,
     NewLinkAsked,
     CodeSent,

@@ -19,6 +19,7 @@ pub mod ids;
 mod interrupted;
 pub mod invites;
 mod jumps;
+mod lapsed;
 mod ledger;
 pub mod links;
 pub mod messages;

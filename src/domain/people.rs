@@ -67,7 +67,8 @@ impl Portal {
         self.store.read(|tx| accounts::account(tx, id))
     }
 
-    /// Corrects a person; an administrator only by another one. Under a new address they are invited anew. The address of somebody who has registered stays: they prove a new one themselves.
+    /// Corrects a person; an administrator only by another one. Under a new address they are invited anew. The address of
+    /// somebody who has registered stays: they prove a new one themselves.
     pub fn correct(&self, manager: &Manager, id: AccountId, form: Correction) -> Result<(), Error> {
         let details = form.details.checked()?;
         let email: Email = form.email.parse()?;

@@ -343,7 +343,8 @@ impl Ready {
         }
         for to in addressees {
             // Somebody who registered a moment ago has new keys: what was wrapped for the old ones would open nothing.
-            if accounts::mailbox(tx, to.mailbox)?.public != to.public {
+            // Somebody who never did may have been forgotten.
+            if tx.record::<Mailbox>(to.mailbox.bytes())?.is_none_or(|mailbox| mailbox.public != to.public) {
                 return Err(Error::Conflict);
             }
         }

@@ -231,6 +231,34 @@ fn an_expired_link_asks_the_sender_for_a_new_one() {
 }
 
 #[test]
+fn whoever_never_registers_is_forgotten_with_the_last_line() {
+    let world = World::start();
+    let mut ann = world.set_up();
+    let kim = "kim@hillside.example";
+    let thread = compose(&mut ann, "", &[("to", LEE), ("expires", "1")], &[]).expect(303).location().unwrap();
+    compose(&mut ann, "", &[("to", kim)], &[]).expect(303);
+    let (link, living) = (world.link_to(&mut ann, LEE), world.link_to(&mut ann, kim));
+    world.turn(7 * DAY);
+    let mut lee = world.client();
+    lee.visit(&link).expect(200);
+    lee.post("/register/ask", &[]).expect(200);
+    world.turn(24 * DAY - 1);
+    world.sign_in(&mut ann, ADMIN);
+    assert!(person(&mut ann, LEE).contains("Invited") && read(&mut ann, &thread).contains("was destroyed on"));
+    world.turn(1);
+    world.turn(DAY);
+    world.sign_in(&mut ann, ADMIN);
+    assert!(!read(&mut ann, "/people").contains(LEE), "no line names them any more");
+    assert!(!read(&mut ann, "/outbox").contains(LEE), "nor a letter that asked for them");
+    assert!(read(&mut world.client(), &link).contains("Perhaps only part of it was copied"));
+    assert!(person(&mut ann, kim).contains("Invited") && !read(&mut world.client(), &living).contains("part of it"));
+
+    compose(&mut ann, "", &[("to", LEE)], &[]).expect(303);
+    let mut lee = world.register(&mut ann, LEE, "Lee", "Hill");
+    assert!(read(&mut lee, "/inbox").contains("Tooth 14"), "and can be invited as if for the first time");
+}
+
+#[test]
 fn a_used_link_and_a_wrong_one_explain_themselves() {
     let world = World::start();
     let (mut ann, _) = invited(&world);
