@@ -1,6 +1,6 @@
 //! The command line: `sealpost` serves, `sealpost check` looks before.
 
-use std::io::{IsTerminal, Write, stderr, stdin, stdout};
+use std::io::{BufWriter, IsTerminal, Write, stderr, stdin, stdout};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -72,7 +72,13 @@ enum Admin {
         told: Told,
     },
     /// Check that nobody has changed the audit log.
-    Audit(Told),
+    Audit {
+        /// Print every entry as well: when, who, what, on what.
+        #[arg(long)]
+        list: bool,
+        #[command(flatten)]
+        told: Told,
+    },
 }
 
 impl Told {
@@ -88,7 +94,7 @@ fn main() -> ExitCode {
         Command::Serve(told) => serve(&told),
         Command::Check(told) => check(&told),
         Command::Admin(Admin::Unlock { email, told }) => unlock(&told, &email),
-        Command::Admin(Admin::Audit(told)) => audit(&told),
+        Command::Admin(Admin::Audit { list, told }) => audit(&told, list),
         Command::Recovery { email, told } => recover(&told, &email),
     };
     match done {
@@ -137,8 +143,18 @@ fn unlock(told: &Told, email: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn audit(told: &Told) -> Result<ExitCode, Failure> {
-    match portal(told)?.verify_audit() {
+fn audit(told: &Told, list: bool) -> Result<ExitCode, Failure> {
+    let portal = portal(told)?;
+    if list {
+        let (mut out, mut written) = (BufWriter::new(stdout()), Ok(()));
+        portal.each_audit_line(|line| {
+            if written.is_ok() {
+                written = writeln!(out, "{line}");
+            }
+        })?;
+        written.and_then(|()| out.flush())?;
+    }
+    match portal.verify_audit() {
         Ok(entries) => writeln!(stdout(), "The audit log is whole: {entries} entries.")?,
         Err(Error::Conflict) => return Err("The audit log was changed, or a part of it is missing.".into()),
         Err(fault) => return Err(fault.into()),

@@ -218,10 +218,11 @@ async fn open(config: &Arc<Config>, clock: &Arc<dyn Clock>) -> Result<Arc<Portal
 ///
 /// # Errors
 /// [`ServeError::WeakErase`] on a file system where overwriting does not erase, unless the configuration accepts that
-/// or nobody but this machine can reach the program.
+/// or nobody but this machine can reach the program: before any file is made, if the file system tells by then.
 pub fn open_portal(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Portal>, ServeError> {
     let folder = |source| ServeError::Folder { path: config.data.clone(), source };
     make_private_folder(&config.data).map_err(folder)?;
+    must_erase(config)?;
     let is_new = !config.data.join("sealpost.redb").exists();
     let may_create = is_new && matches!(config.host_key, HostKeyPlace::File(_));
     let key = |source| ServeError::HostKey { path: config.host_key.path().to_owned(), source };
@@ -230,22 +231,33 @@ pub fn open_portal(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Portal>
         StoreError::Crypto(CryptoError::ForeignHostKey) => key(CryptoError::ForeignHostKey),
         other => ServeError::Open { source: other.into() },
     })?;
-    let media = media::inspect(&config.data).map_err(folder)?;
-    let loopback = config.listen.ip().is_loopback() && config.trusted_proxies.is_empty();
-    if !media.erases && !loopback && !config.accept_weak_erase {
-        return Err(ServeError::WeakErase { text: media.text });
-    }
-    if !media.erases {
-        tracing::warn!("{}", media.text);
+    // Some file systems tell only by a slot file, which is there now.
+    if let Some(text) = must_erase(config)? {
+        tracing::warn!("{text}");
     }
     let options = Options {
         public_url: config.public_url.to_string(),
         sends_mail: config.smtp.is_some(),
-        loopback,
+        loopback: is_for_this_machine(config),
         password_memory_kib: config.password_cost.memory_kib,
         password_passes: config.password_cost.passes,
     };
     Ok(Portal::open(store, host, clock, options)?)
+}
+
+/// Whether nobody but this machine can reach the program.
+fn is_for_this_machine(config: &Config) -> bool {
+    config.listen.ip().is_loopback() && config.trusted_proxies.is_empty()
+}
+
+/// Refuses a data folder that cannot erase, where that matters and is not accepted; the warning where it may be used.
+fn must_erase(config: &Config) -> Result<Option<String>, ServeError> {
+    let folder = |source| ServeError::Folder { path: config.data.clone(), source };
+    match media::inspect(&config.data).map_err(folder)? {
+        media if media.erases => Ok(None),
+        media if is_for_this_machine(config) || config.accept_weak_erase => Ok(Some(media.text)),
+        media => Err(ServeError::WeakErase { text: media.text }),
+    }
 }
 
 fn make_private_folder(path: &Path) -> std::io::Result<()> {

@@ -7,11 +7,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealpost::config::Config;
+use sealpost::config::{Config, HostKeyPlace};
 use sealpost::domain::Timestamp;
 use sealpost::domain::portal::Loop;
 use sealpost::domain::time::TestClock;
-use sealpost::serve::{Patience, Running, start_with};
+use sealpost::serve::{Patience, Running, ServeError, start_with};
 use tokio::net::TcpSocket;
 
 /// Longer than any of these tests should take; only a failing one waits for it.
@@ -74,6 +74,18 @@ fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_erase_is_refused_before_any_file_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("host-key");
+    let mut config = Config::loopback("/proc".as_ref()).unwrap();
+    config.host_key = HostKeyPlace::File(key.clone());
+    config.listen = "0.0.0.0:0".parse().unwrap();
+    let refused = start_with(config, Arc::new(TestClock::at(NOW)), Patience::default()).await;
+    assert!(matches!(refused.err(), Some(ServeError::WeakErase { .. })));
+    assert!(!key.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

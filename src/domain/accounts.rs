@@ -10,6 +10,7 @@ use super::fields::{EXPIRY_DAYS_MAX, NAME_CHARS_MAX, expiry_days, line};
 use super::ids::{AccountId, MailboxId, PracticeId};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
+use super::shares::Share;
 use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic, MailboxSecret};
 use crate::crypto::password::{Derived, Stretch, judge};
@@ -141,6 +142,17 @@ pub enum Status {
     Disabled,
 }
 
+/// What a password turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// It is the account's, and lets them in.
+    Right,
+    /// It is not.
+    Wrong,
+    /// Five wrong ones have locked the account: nothing is said about this one.
+    Locked,
+}
+
 /// What a registered account signs in with, and its bundle in its two wraps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Credentials {
@@ -155,9 +167,32 @@ pub struct Credentials {
     pub by_password: Sealed,
     /// The bundle for the practice's recovery identity, under the slot.
     pub by_recovery: Parcel,
-    /// For administrators and User Managers: the recovery identity's secret, to their own identity, under the slot.
-    #[serde(default)]
-    pub recovery_share: Option<Parcel>,
+}
+
+/// Who corrected something, and when.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Corrected {
+    /// The User Manager.
+    pub by: AccountId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Telephone numbers, as typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phones {
+    /// At work.
+    pub office: String,
+    /// Mobile.
+    pub cell: String,
+}
+
+impl std::fmt::Display for Phones {
+    /// Those that there are, in one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let there: Vec<&str> = [&*self.office, &*self.cell].into_iter().filter(|phone| !phone.is_empty()).collect();
+        f.write_str(&there.join(" · "))
+    }
 }
 
 /// A person.
@@ -208,8 +243,20 @@ pub struct Account {
     /// Wrong passwords in a row.
     #[serde(default)]
     pub wrong_passwords: u32,
+    /// Who corrected the address before registration, and when: what waited before went to another one.
+    #[serde(default)]
+    pub address_corrected: Option<Corrected>,
+    /// Who corrected a phone number before registration, and when.
+    #[serde(default)]
+    pub phone_corrected: Option<Corrected>,
+    /// The phone numbers that the practice knew, where whoever follows the invitation has typed others.
+    #[serde(default)]
+    pub known_phones: Option<Phones>,
     /// Keys; none until registration.
     pub credentials: Option<Credentials>,
+    /// For administrators and User Managers.
+    #[serde(default)]
+    pub recovery_share: Option<Share>,
 }
 
 impl Record for Account {
@@ -224,9 +271,29 @@ impl Account {
         if name.trim().is_empty() { self.email.to_string() } else { name.trim().to_owned() }
     }
 
+    /// Their telephone numbers.
+    pub fn phones(&self) -> Phones {
+        Phones { office: self.office_phone.clone(), cell: self.cell_phone.clone() }
+    }
+
     /// The slot of its keys: another one after every change of the password.
     pub(super) fn slot(&self) -> Option<SlotRef> {
         self.credentials.as_ref().map(|credentials| credentials.slot)
+    }
+
+    /// Gives a share of the recovery secret to one who may recover others and has none, and ends that of one who may
+    /// not. Called wherever a permission, the status or the identity has changed.
+    pub(super) fn settle_share(&mut self, tx: &mut WriteTx<'_>, recovery: Option<&MailboxSecret>) -> Result<(), Error> {
+        let may_recover = (self.admin || self.manager) && self.status == Status::Active;
+        self.recovery_share = match (self.recovery_share.take(), recovery) {
+            (Some(share), _) if may_recover => Some(share),
+            (None, Some(secret)) if may_recover => {
+                Some(Share::give(tx, secret, &mailbox(tx, self.mailbox)?.public, self.id)?)
+            }
+            (Some(share), _) => share.end(tx).map(|()| None)?,
+            (None, _) => None,
+        };
+        Ok(())
     }
 
     /// Whether five wrong passwords have locked it.
@@ -265,6 +332,24 @@ pub(super) fn account(tx: &impl Tx, id: AccountId) -> Result<Account, Error> {
     tx.record::<Account>(id.bytes())?.ok_or(Error::NotFound)
 }
 
+/// Names of the fields in which an account differs from what it was.
+pub(super) fn changed_fields(before: &Account, after: &Account) -> Vec<&'static str> {
+    let fields = [
+        ("first_name", before.first_name != after.first_name),
+        ("last_name", before.last_name != after.last_name),
+        ("email", before.email != after.email),
+        ("office_phone", before.office_phone != after.office_phone),
+        ("cell_phone", before.cell_phone != after.cell_phone),
+        ("relationship", before.relationship != after.relationship),
+        ("full_plan", before.plan != after.plan),
+        ("manager", before.manager != after.manager),
+        ("time_zone", before.time_zone != after.time_zone),
+        ("signature", before.signature != after.signature),
+        ("expires", before.expiry_days != after.expiry_days),
+    ];
+    fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
 /// Reads a mailbox that must be there.
 pub(super) fn mailbox(tx: &impl Tx, id: MailboxId) -> Result<Mailbox, Error> {
     tx.record::<Mailbox>(id.bytes())?.ok_or(Error::NotFound)
@@ -297,7 +382,6 @@ pub(super) struct NewKeys {
     verifier: Key32,
     by_password: Sealed,
     by_recovery: Parcel,
-    recovery_share: Option<Parcel>,
 }
 
 impl NewKeys {
@@ -307,15 +391,12 @@ impl NewKeys {
         bundle: &Bundle,
         (stretch, derived): (Stretch, &Derived),
         recovery: &MailboxPublic,
-        recovery_secret: Option<&MailboxSecret>,
     ) -> Result<Self, Error> {
         let slot = SlotKey::generate();
-        let share = recovery_secret.map(|secret| seal_share(secret, &bundle.public(), &slot, id)).transpose()?;
         Ok(Self {
             public: bundle.public(),
             by_password: bundle.seal(&password_key(derived, &slot, id), id.bytes())?,
             by_recovery: Parcel::seal(bundle.to_plain()?.as_bytes(), recovery, &slot, &recovery_context(id))?,
-            recovery_share: share,
             stretch,
             verifier: derived.verifier.clone(),
             slot,
@@ -334,7 +415,6 @@ impl NewKeys {
             slot,
             by_password: self.by_password,
             by_recovery: self.by_recovery,
-            recovery_share: self.recovery_share,
         });
         Ok(())
     }
@@ -346,21 +426,6 @@ fn password_key(derived: &Derived, slot: &SlotKey, id: AccountId) -> Key32 {
 
 fn recovery_context(id: AccountId) -> Vec<u8> {
     [b"recovery".as_slice(), id.bytes()].concat()
-}
-
-/// Seals the recovery identity's secret to one who may recover others.
-pub(super) fn seal_share(
-    secret: &MailboxSecret,
-    to: &MailboxPublic,
-    slot: &SlotKey,
-    id: AccountId,
-) -> Result<Parcel, Error> {
-    use crate::crypto::secret_text;
-    Ok(Parcel::seal(secret_text(secret).as_bytes(), to, slot, &share_context(id))?)
-}
-
-fn share_context(id: AccountId) -> Vec<u8> {
-    [b"recovery share".as_slice(), id.bytes()].concat()
 }
 
 impl Credentials {
@@ -382,13 +447,6 @@ impl Credentials {
     /// The bundle of the account `id`, with its slot's secret and the recovery identity.
     pub fn recover_with(&self, slot: &SlotKey, recovery: &MailboxSecret, id: AccountId) -> Result<Bundle, CryptoError> {
         Bundle::from_plain(&self.by_recovery.open(recovery, slot, &recovery_context(id))?)
-    }
-
-    /// The recovery identity's secret, for one to whom it was sealed.
-    pub(super) fn open_share(&self, slots: &SlotFile, bundle: &Bundle, id: AccountId) -> Result<MailboxSecret, Error> {
-        let share = self.recovery_share.as_ref().ok_or(Error::Denied)?;
-        let plain = share.open(bundle.secret(), &slots.read(&self.slot)?, &share_context(id))?;
-        Ok(std::str::from_utf8(plain.as_bytes()).map_err(Error::internal)?.parse()?)
     }
 
     /// Whether what a password gave is right.
@@ -489,18 +547,26 @@ impl Portal {
         if profile.signature.chars().count() > SIGNATURE_CHARS_MAX {
             return Err(Error::invalid("signature", "This is too long: 2,000 characters at most."));
         }
-        let id = member.account();
+        let (id, now, audit) = (member.account(), self.now(), self.host.audit_key());
         self.store.write(move |tx| {
-            let mut account = account(tx, id)?;
+            let before = account(tx, id)?;
+            let mut account = before.clone();
             details.put(&mut account);
             account.time_zone = profile.time_zone;
             account.signature = profile.signature.trim_end().replace("\r\n", "\n");
             account.expiry_days = days;
-            put(tx, &account)
+            put(tx, &account)?;
+            match changed_fields(&before, &account) {
+                fields if fields.is_empty() => Ok(()),
+                fields => audit::note(tx, &audit, now, Some(id), Event::ProfileChanged, audit::fields_of(id, &fields)),
+            }
         })
     }
 
     /// Changes the password: a fresh slot, the old one overwritten, every other session ended.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when wrong passwords have locked the account.
     pub fn change_password(&self, member: &Member, current: &SecretString, new: &SecretString) -> Result<(), Error> {
         let me = self.own_account(member)?;
         let bundle = self.prove_password(&me, current)?;
@@ -522,6 +588,9 @@ impl Portal {
     }
 
     /// The signed-in person's identity as a file for the `age` command, against the password.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when wrong passwords have locked the account.
     pub fn export_key(&self, member: &Member, current: &SecretString) -> Result<Vec<u8>, Error> {
         let me = self.own_account(member)?;
         let bundle = self.prove_password(&me, current)?;
@@ -536,16 +605,23 @@ impl Portal {
         .into_bytes())
     }
 
-    /// The bundle, if `password` is the account's.
+    /// The bundle, if `password` is the account's. Whoever found a session open may guess here no more often than at
+    /// the door: the fifth wrong one locks the account and ends its sessions.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the account is locked.
     fn prove_password(&self, account: &Account, password: &SecretString) -> Result<Bundle, Error> {
-        let credentials = account.credentials.as_ref().ok_or(Error::Denied)?;
+        let credentials = account.credentials.as_ref().ok_or(Error::NotFound)?;
         let derived = self.hasher.derive(password, &credentials.stretch)?;
-        if !credentials.matches(&derived) {
-            let (id, now, audit) = (account.id, self.now(), self.host.audit_key());
-            self.store.write(move |tx| audit::note(tx, &audit, now, Some(id), Event::SignInFailed, id))?;
-            return Err(Error::invalid("current_password", "This is not your current password."));
+        let right = credentials.matches(&derived).then_some(credentials.slot);
+        match self.count_password(account.id, right, Some(account.id))? {
+            Judged::Right => credentials.open(self.store.slots(), &derived, account.id),
+            Judged::Wrong => Err(Error::invalid("current_password", "This is not your current password.")),
+            Judged::Locked => {
+                self.sessions.end_all(account.id);
+                Err(Error::Denied)
+            }
         }
-        credentials.open(self.store.slots(), &derived, account.id)
     }
 
     /// Default life of a message that this person writes, in days: their own choice, else the practice's.
@@ -570,14 +646,18 @@ impl Portal {
         if judgement.ok { Ok(()) } else { Err(Error::invalid(field, judgement.text)) }
     }
 
-    /// Seals `bundle` for the account under a new password; passes a share of the recovery secret on, if it has one.
+    /// The recovery identity's secret, for one who may recover others; none where there is no share.
+    pub(super) fn recovery_secret(&self, member: &Member) -> Result<Option<MailboxSecret>, Error> {
+        let share = self.own_account(member)?.recovery_share;
+        share.map(|share| share.open(self.store.slots(), member.bundle(), member.account())).transpose()
+    }
+
+    /// Seals `bundle` for the account under a new password.
     pub(super) fn new_keys(&self, me: &Account, bundle: &Bundle, new: &SecretString) -> Result<NewKeys, Error> {
         let host = self.store.read(|tx| super::practices::host(tx))?.ok_or(Error::Conflict)?;
-        let share = me.credentials.as_ref().filter(|credentials| credentials.recovery_share.is_some());
-        let share = share.map(|credentials| credentials.open_share(self.store.slots(), bundle, me.id)).transpose()?;
         let stretch = self.hasher.stretch();
         let derived = self.hasher.derive(new, &stretch)?;
-        NewKeys::seal(me.id, bundle, (stretch, &derived), &host.recovery, share.as_ref())
+        NewKeys::seal(me.id, bundle, (stretch, &derived), &host.recovery)
     }
 }
 

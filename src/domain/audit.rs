@@ -1,6 +1,6 @@
 //! The audit log: who did what when, as a chain whose every link carries a MAC over the one before.
 //!
-//! An entry holds identifiers and the name of an event, never content, addresses or names. Somebody who can write to
+//! An entry holds identifiers, the name of an event and names of fields, never content, addresses or names. Somebody who can write to
 //! the database can neither change nor drop an entry without breaking the chain. What the chain alone cannot show is that
 //! its end was cut off together with the head's row being put back as it once was: for that an entry has to be known from
 //! elsewhere, from a backup or a log server.
@@ -19,7 +19,7 @@ use crate::store::{Direction, Record, Table, Tx, WriteTx};
 const HEAD: &[u8] = b"audit";
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each name says it")]
 pub enum Event {
@@ -32,7 +32,13 @@ pub enum Event {
     AccountDisabled,
     AccountEnabled,
     AccountCorrected,
+    AddressCorrected,
+    PhoneCorrected,
+    PermissionGiven,
+    PermissionTaken,
+    ProfileChanged,
     PersonInvited,
+    PersonForgotten,
     InvitationResent,
     NewLinkAsked,
     CodeSent,
@@ -67,7 +73,7 @@ pub struct Entry {
     pub actor: Option<AccountId>,
     /// What.
     pub event: Event,
-    /// On what: an identifier in hexadecimal digits, or empty.
+    /// On what: an identifier in hexadecimal digits and the names of what changed, as far as there are such.
     pub subject: String,
     /// MAC over this entry and the MAC before it.
     #[serde(with = "bytes")]
@@ -120,6 +126,11 @@ fn link(
     let event = rmp_serde::to_vec(&event).map_err(Error::internal)?;
     let actor = actor.map(|id| key(&[id.bytes()])).unwrap_or_default();
     Ok(audit.mac(&[&head.count.to_be_bytes(), &head.mac, &at.ascending(), &actor, &event, subject.as_bytes()]))
+}
+
+/// On what somebody changed which fields of theirs.
+pub(super) fn fields_of(id: AccountId, fields: &[&str]) -> String {
+    format!("{id} {}", fields.join(" "))
 }
 
 impl Portal {

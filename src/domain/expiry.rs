@@ -19,7 +19,7 @@ use crate::crypto::MacKey;
 use crate::store::tables::{BODIES, DUE, THREAD_MESSAGES};
 use crate::store::{Direction, Row, StoreError, Tx, WriteTx, after, chain};
 
-/// Days for which a destroyed message's line without content remains.
+/// Days for which a destroyed message's line without content remains, from its date on, however late the sweep was.
 pub const TOMBSTONE_DAYS: u8 = 30;
 /// Things destroyed in one transaction: few enough that nobody who writes meanwhile waits long.
 const SWEEP_BATCH: usize = 64;
@@ -46,8 +46,9 @@ pub(super) fn destroy(tx: &mut WriteTx<'_>, mut message: Message, now: Timestamp
         tx.forget_blob(blob);
     }
     undue(tx, Due::Message(message.id), message.expires);
-    due(tx, Due::Tombstone(message.id), fields::days_after(now, TOMBSTONE_DAYS));
-    message.destroyed = Some(Destroyed { at: if recalled { now } else { message.expires }, recalled });
+    let at = if recalled { now } else { message.expires };
+    due(tx, Due::Tombstone(message.id), fields::days_after(at, TOMBSTONE_DAYS));
+    message.destroyed = Some(Destroyed { at, recalled });
     messages::put(tx, &message)?;
     for holder in message.holders.iter().filter(|holder| !holder.deleted) {
         filing::refile(tx, holder.mailbox, message.thread)?;

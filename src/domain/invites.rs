@@ -9,7 +9,7 @@ use data_encoding::BASE64URL_NOPAD;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{self, Account, Details, NewKeys, Status};
+use super::accounts::{self, Account, Details, NewKeys, Phones, Status};
 use super::audit::{self, Event};
 use super::ids::{AccountId, MessageId};
 use super::links::{self, Link, token_hash};
@@ -102,6 +102,17 @@ pub struct ReadOut {
     pub digits: String,
     /// Until when.
     pub until: Timestamp,
+    /// Numbers that whoever follows the invitation has typed, if they are others than the practice knew.
+    pub typed: Option<TypedPhones>,
+}
+
+/// Phone numbers of somebody invited that are nobody's word but their own.
+#[derive(Clone, Debug)]
+pub struct TypedPhones {
+    /// As typed.
+    pub now: Phones,
+    /// As the practice knew them.
+    pub before: Phones,
 }
 
 /// Somebody of the practice sent a new link: the count of codes begins again.
@@ -179,7 +190,11 @@ impl Portal {
             }
             match details {
                 Some(details) => {
+                    let known = account.phones();
                     details.put(&mut account);
+                    if account.known_phones.is_none() && account.phones() != known {
+                        account.known_phones = Some(known);
+                    }
                     accounts::put(tx, &account)?;
                 }
                 // The form with the names cannot be skipped.
@@ -250,7 +265,7 @@ impl Portal {
         let host = self.store.read(|tx| super::practices::host(tx))?.ok_or(Error::Conflict)?;
         let stretch = self.hasher.stretch();
         let derived = self.hasher.derive(password, &stretch)?;
-        let keys = NewKeys::seal(account.id, &bundle, (stretch, &derived), &host.recovery, None)?;
+        let keys = NewKeys::seal(account.id, &bundle, (stretch, &derived), &host.recovery)?;
         let hash = sha256(&[b"sealpost ticket v1", ticket.as_bytes()]);
         let (now, audit, token) = (self.now(), self.host.audit_key(), token.to_owned());
         let (slots, wrapping) = (self.store.clone(), self.host.wrapping_key("pending identity"));
@@ -266,6 +281,7 @@ impl Portal {
             tx.put_record(account.mailbox.bytes(), &mailbox)?;
             keys.give(tx, &mut account)?;
             account.status = Status::Active;
+            account.known_phones = None;
             account.terms = Some((TERMS_VERSION.to_owned(), now));
             account.time_zone = time_zone;
             account.last_seen = Some(now);
@@ -314,7 +330,9 @@ impl Portal {
         };
         let plain = self.host.wrapping_key("code").open(of.id.bytes(), &code.shown)?;
         let digits = String::from_utf8_lossy(plain.as_bytes()).into_owned();
-        Ok(Some(ReadOut { digits, until: code.expires }))
+        let before = of.known_phones.clone().filter(|known| *known != of.phones());
+        let typed = before.map(|before| TypedPhones { now: of.phones(), before });
+        Ok(Some(ReadOut { digits, until: code.expires, typed }))
     }
 }
 

@@ -19,6 +19,8 @@ pub mod ids;
 mod interrupted;
 pub mod invites;
 mod jumps;
+mod lapsed;
+mod ledger;
 pub mod links;
 pub mod messages;
 pub mod notices;
@@ -31,6 +33,7 @@ mod resend;
 pub mod send;
 pub mod sessions;
 pub mod setup;
+pub mod shares;
 pub mod threads;
 
 pub mod time;

@@ -156,10 +156,11 @@ pub(super) fn ask_inviter(
     put(tx, now, &Notice { id, kind, to, message, created: now, tries: 0, token: None })
 }
 
-/// Takes letters to somebody whose address was wrong out of the outbox: their links lead nowhere any more.
+/// Takes letters to somebody invited out of the outbox, and what they asked for: their links lead nowhere any more.
 pub(super) fn withdraw(tx: &mut WriteTx<'_>, to: AccountId) -> Result<(), Error> {
+    let is_theirs = |notice: &Notice| notice.to == to || notice.kind == Kind::Ask(to);
     let letters = tx.records_each::<Notice>(&[], &[], Direction::Forward, usize::MAX)?;
-    for (row, _) in letters.into_iter().filter(|(_, read)| read.as_ref().is_ok_and(|notice| notice.to == to)) {
+    for (row, _) in letters.into_iter().filter(|(_, read)| read.as_ref().is_ok_and(is_theirs)) {
         tx.delete_record::<Notice>(&row);
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! People: what a User Manager sees and does.
 
-use super::accounts::{self, Account, Details, Email, Plan, Relationship, Status};
+use std::collections::BTreeMap;
+
+use super::accounts::{self, Account, Corrected, Details, Email, Plan, Relationship, Status};
 use super::audit::{self, Event};
 use super::ids::AccountId;
 use super::invites::ReadOut;
@@ -8,6 +10,8 @@ use super::portal::{Error, Loop, Portal};
 use super::practices;
 use super::resend;
 use super::sessions::Manager;
+use super::time::Timestamp;
+use crate::crypto::MacKey;
 use crate::store::tables::EMAILS;
 use crate::store::{Direction, Tx, WriteTx};
 
@@ -63,7 +67,8 @@ impl Portal {
         self.store.read(|tx| accounts::account(tx, id))
     }
 
-    /// Corrects a person; an administrator only by another one. Under a new address they are invited anew. The address of somebody who has registered stays: they prove a new one themselves.
+    /// Corrects a person; an administrator only by another one. Under a new address they are invited anew. The address of
+    /// somebody who has registered stays: they prove a new one themselves.
     pub fn correct(&self, manager: &Manager, id: AccountId, form: Correction) -> Result<(), Error> {
         let details = form.details.checked()?;
         let email: Email = form.email.parse()?;
@@ -72,9 +77,11 @@ impl Portal {
             value => Some(value.parse::<Relationship>()?),
         };
         let (by, may_promote) = (manager.member().account(), manager.member().admin().is_ok());
+        let recovery = self.recovery_secret(manager.member())?;
         let (now, audit, wrapping) = (self.now(), self.host.audit_key(), self.host.wrapping_key("notice"));
         self.store.write(move |tx| {
-            let mut account = accounts::account(tx, id)?;
+            let before = accounts::account(tx, id)?;
+            let mut account = before.clone();
             if account.admin && !may_promote {
                 return Err(Error::Denied);
             }
@@ -83,19 +90,25 @@ impl Portal {
                 readdress(tx, &mut account, email)?;
             }
             details.put(&mut account);
+            note_whose_word(&before, &mut account, Corrected { by, at: now });
             if let Some(relationship) = relationship {
                 account.relationship = Some(relationship);
                 account.practice = if relationship.is_mine() { practices::host_id(tx)? } else { None };
             }
             account.plan = if form.full_plan || account.admin { Plan::Full } else { Plan::Free };
             if may_promote && !account.admin {
+                if form.manager && account.credentials.is_none() {
+                    let message = "This person can become a User Manager once they have registered.";
+                    return Err(Error::invalid("manager", message));
+                }
                 account.manager = form.manager;
             }
+            account.settle_share(tx, recovery.as_ref())?;
             accounts::put(tx, &account)?;
             if is_readdressed {
                 resend::invite_anew(tx, &wrapping, &account, now)?;
             }
-            audit::note(tx, &audit, now, Some(by), Event::AccountCorrected, id)
+            note_correction(tx, &audit, (now, by), &before, &account)
         })?;
         self.wake(Loop::Outbox);
         Ok(())
@@ -103,7 +116,7 @@ impl Portal {
 
     /// Unlocks an account after wrong passwords.
     pub fn unlock(&self, manager: &Manager, id: AccountId) -> Result<(), Error> {
-        self.change_account(Some(manager.member().account()), id, Event::AccountUnlocked, |account| {
+        self.change_account(Some(manager), id, Event::AccountUnlocked, |account| {
             account.wrong_passwords = 0;
             Ok(())
         })
@@ -112,7 +125,7 @@ impl Portal {
     /// Disables an account: its sessions end, and it signs in no more.
     pub fn disable(&self, manager: &Manager, id: AccountId) -> Result<(), Error> {
         let by = manager.member().account();
-        self.change_account(Some(by), id, Event::AccountDisabled, move |account| {
+        self.change_account(Some(manager), id, Event::AccountDisabled, move |account| {
             if account.id == by || account.admin {
                 return Err(Error::invalid("form", "Your own account and administrators cannot be disabled here."));
             }
@@ -125,7 +138,7 @@ impl Portal {
 
     /// Enables a disabled account again.
     pub fn enable(&self, manager: &Manager, id: AccountId) -> Result<(), Error> {
-        self.change_account(Some(manager.member().account()), id, Event::AccountEnabled, |account| {
+        self.change_account(Some(manager), id, Event::AccountEnabled, |account| {
             if account.status == Status::Disabled {
                 account.status = if account.credentials.is_some() { Status::Active } else { Status::Invited };
             }
@@ -145,19 +158,60 @@ impl Portal {
 
     fn change_account(
         &self,
-        by: Option<AccountId>,
+        by: Option<&Manager>,
         id: AccountId,
         event: Event,
         change: impl FnOnce(&mut Account) -> Result<(), Error> + Send + 'static,
     ) -> Result<(), Error> {
-        let (now, audit) = (self.now(), self.host.audit_key());
+        let recovery = by.map(|by| self.recovery_secret(by.member())).transpose()?.flatten();
+        let (now, audit, by) = (self.now(), self.host.audit_key(), by.map(|by| by.member().account()));
         self.store.write(move |tx| {
             let mut account = accounts::account(tx, id)?;
             change(&mut account)?;
+            account.settle_share(tx, recovery.as_ref())?;
             accounts::put(tx, &account)?;
             audit::note(tx, &audit, now, by, event, id)
         })
     }
+}
+
+/// Leaves a mark where a correction leads what waits for somebody elsewhere. The numbers are the practice's again.
+fn note_whose_word(before: &Account, after: &mut Account, corrected: Corrected) {
+    if before.credentials.is_some() {
+        return;
+    }
+    if before.email != after.email {
+        after.address_corrected = Some(corrected);
+    }
+    if before.phones() != after.phones() {
+        after.phone_corrected = Some(corrected);
+        after.known_phones = None;
+    }
+}
+
+/// What a User Manager changed: an entry for each kind.
+fn note_correction(
+    tx: &mut WriteTx<'_>,
+    audit: &MacKey,
+    (now, by): (Timestamp, AccountId),
+    before: &Account,
+    after: &Account,
+) -> Result<(), Error> {
+    let mut kinds: BTreeMap<Event, Vec<&str>> = BTreeMap::new();
+    for field in accounts::changed_fields(before, after) {
+        let event = match field {
+            "email" => Event::AddressCorrected,
+            "office_phone" | "cell_phone" => Event::PhoneCorrected,
+            "manager" if after.manager => Event::PermissionGiven,
+            "full_plan" if after.plan == Plan::Full => Event::PermissionGiven,
+            "manager" | "full_plan" => Event::PermissionTaken,
+            _ => Event::AccountCorrected,
+        };
+        kinds.entry(event).or_default().push(field);
+    }
+    kinds.into_iter().try_for_each(|(event, fields)| {
+        audit::note(tx, audit, now, Some(by), event, audit::fields_of(after.id, &fields))
+    })
 }
 
 fn readdress(tx: &mut WriteTx<'_>, account: &mut Account, email: Email) -> Result<(), Error> {

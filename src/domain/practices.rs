@@ -106,12 +106,22 @@ impl Portal {
         }
         let (id, now, audit) = (admin.member().account(), self.now(), self.host.audit_key());
         self.store.write(move |tx| {
+            let mut changed = Vec::new();
             change_host(tx, |practice| {
+                let fields = [
+                    ("practice_name", practice.name != name),
+                    ("expires", practice.expiry_days != days),
+                    ("idle_minutes", practice.idle_minutes != form.idle_minutes),
+                ];
+                changed.extend(fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name));
                 practice.name = name;
                 practice.expiry_days = days;
                 practice.idle_minutes = form.idle_minutes;
             })?;
-            audit::note(tx, &audit, now, Some(id), Event::SettingsChanged, "practice")
+            if changed.is_empty() {
+                return Ok(());
+            }
+            audit::note(tx, &audit, now, Some(id), Event::SettingsChanged, changed.join(" "))
         })
     }
 }

@@ -33,8 +33,8 @@ impl Portal {
         let bundle = old.with_fresh_identity();
         let stretch = self.hasher.stretch();
         let derived = self.hasher.derive(password, &stretch)?;
-        let share = (account.manager || account.admin).then(|| kit.secret());
-        let keys = NewKeys::seal(account.id, &bundle, (stretch, &derived), &host.recovery, share)?;
+        let keys = NewKeys::seal(account.id, &bundle, (stretch, &derived), &host.recovery)?;
+        let secret = kit.secret().clone();
         let (id, now, audit, store) = (account.id, self.now(), self.host.audit_key(), self.store.clone());
         self.store.write(move |tx| {
             let mut account = accounts::account(tx, id)?;
@@ -44,11 +44,134 @@ impl Portal {
             mailbox.public = keys.public.clone();
             tx.put_record(account.mailbox.bytes(), &mailbox)?;
             keys.give(tx, &mut account)?;
+            if let Some(share) = account.recovery_share.take() {
+                share.end(tx)?;
+            }
+            account.settle_share(tx, Some(&secret))?;
             account.wrong_passwords = 0;
             accounts::put(tx, &account)?;
             audit::note(tx, &audit, now, None, Event::AccountRecovered, id)
         })?;
         self.sessions.end_all(id);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::identity::MailboxSecret;
+    use crate::domain::accounts::{Account, Details};
+    use crate::domain::drafts::DraftText;
+    use crate::domain::ids::{AccountId, DraftId};
+    use crate::domain::people::Correction;
+    use crate::domain::portal::test_portal;
+    use crate::domain::sessions::Manager;
+    use crate::domain::setup::SetUp;
+    use crate::domain::shares::Share;
+    use crate::domain::time::Timestamp;
+
+    const ANN: &str = "ann@riverside.example";
+    const LEE: &str = "lee@hillside.example";
+    const PASSWORD: &str = "seven quiet herons wade";
+    const NEW: &str = "nine loud otters paddle";
+
+    fn secret(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
+    fn signed_in(portal: &Portal, email: &str, password: &str) -> crate::domain::sessions::Member {
+        portal.member(&portal.sign_in(email, &secret(password), "").unwrap()).unwrap()
+    }
+
+    fn find(portal: &Portal, email: &str) -> Account {
+        portal.store.read(|tx| accounts::by_email(tx, &email.parse()?)).unwrap().unwrap()
+    }
+
+    /// A practice, and somebody who was written to; its administrator, and the other's identifier.
+    fn practice(portal: &Portal) -> (Manager, AccountId) {
+        let form = SetUp {
+            practice_name: "Riverside".into(),
+            name: "Ann Rivers".into(),
+            email: ANN.into(),
+            password: secret(PASSWORD),
+            expiry_days: 30,
+            time_zone: String::new(),
+        };
+        portal.set_up(&portal.setup_token(), form).unwrap();
+        let ann = signed_in(portal, ANN, PASSWORD);
+        let text = DraftText {
+            to: LEE.into(),
+            relationship: "staff_mine".into(),
+            subject: "Tooth 14".into(),
+            body: "Please look.".into(),
+            expires: "30".into(),
+            ..DraftText::default()
+        };
+        portal.send(&ann, DraftId::generate(), &text).unwrap();
+        (ann.manager().unwrap(), find(portal, LEE).id)
+    }
+
+    fn register(portal: &Portal, by: &Manager, id: AccountId) {
+        let letters = portal.letters_due().unwrap();
+        let token = letters[0].link.rsplit_once('/').unwrap().1;
+        let details = Details { first_name: "Lee".into(), last_name: "Hill".into(), ..Details::default() };
+        portal.send_code(token, Some(details)).unwrap();
+        let code = portal.people(by).unwrap().into_iter().find_map(|person| person.code).unwrap();
+        let ticket = portal.enter_code(token, &code.digits).unwrap();
+        portal.register(token, &ticket, &secret(PASSWORD), "UTC", "").unwrap();
+        assert_eq!(find(portal, LEE).id, id);
+    }
+
+    fn promote(portal: &Portal, by: &Manager, id: AccountId, manager: bool) -> Result<(), Error> {
+        let details = Details { first_name: "Lee".into(), last_name: "Hill".into(), ..Details::default() };
+        let form = Correction { details, email: LEE.into(), relationship: String::new(), full_plan: true, manager };
+        portal.correct(by, id, form)
+    }
+
+    /// Whether this is the secret of the practice's recovery identity.
+    fn is_true(portal: &Portal, secret: Option<MailboxSecret>) -> bool {
+        secret.is_some_and(|secret| secret.public() == portal.practice().unwrap().unwrap().recovery)
+    }
+
+    fn opens(portal: &Portal, share: Share, member: &crate::domain::sessions::Member) -> bool {
+        is_true(portal, share.open(portal.store.slots(), member.bundle(), member.account()).ok())
+    }
+
+    #[test]
+    fn a_share_comes_with_the_permission_and_goes_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let portal = test_portal(folder.path(), Timestamp(1_795_428_000_000));
+        let (ann, lee) = practice(&portal);
+        assert!(is_true(&portal, portal.recovery_secret(ann.member()).unwrap()), "the first administrator's");
+        let early = promote(&portal, &ann, lee, true);
+        assert!(matches!(early, Err(Error::Invalid { field: "manager", .. })), "no identity to seal it to yet");
+        register(&portal, &ann, lee);
+        assert!(find(&portal, LEE).recovery_share.is_none());
+
+        promote(&portal, &ann, lee, true).unwrap();
+        let member = signed_in(&portal, LEE, PASSWORD);
+        assert!(is_true(&portal, portal.recovery_secret(&member).unwrap()));
+        portal.change_password(&member, &secret(PASSWORD), &secret(NEW)).unwrap();
+        let member = signed_in(&portal, LEE, NEW);
+        assert!(is_true(&portal, portal.recovery_secret(&member).unwrap()), "after a change of the password");
+        let kit = Kit::of(portal.recovery_secret(ann.member()).unwrap().unwrap()).unwrap();
+        portal.recover(&kit, LEE, &secret(PASSWORD)).unwrap();
+        let member = signed_in(&portal, LEE, PASSWORD);
+        assert!(is_true(&portal, portal.recovery_secret(&member).unwrap()), "and to the identity after a recovery");
+
+        let share = find(&portal, LEE).recovery_share.unwrap();
+        assert!(opens(&portal, share.clone(), &member));
+        promote(&portal, &ann, lee, false).unwrap();
+        assert!(find(&portal, LEE).recovery_share.is_none() && !opens(&portal, share, &member), "its slot is erased");
+
+        promote(&portal, &ann, lee, true).unwrap();
+        let share = find(&portal, LEE).recovery_share.unwrap();
+        portal.disable(&ann, lee).unwrap();
+        assert!(find(&portal, LEE).recovery_share.is_none() && !opens(&portal, share, &member), "as for the disabled");
+        portal.enable(&ann, lee).unwrap();
+        let member = signed_in(&portal, LEE, PASSWORD);
+        assert!(is_true(&portal, portal.recovery_secret(&member).unwrap()), "who get another when they are let in");
+        portal.verify_audit().unwrap();
     }
 }

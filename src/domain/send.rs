@@ -258,7 +258,11 @@ impl Portal {
             expiry_days: None,
             terms: None,
             wrong_passwords: 0,
+            address_corrected: None,
+            phone_corrected: None,
+            known_phones: None,
             credentials: None,
+            recovery_share: None,
         };
         details.checked()?.put(&mut account);
         let (bundle, slot) = (Bundle::generate(), SlotKey::generate());
@@ -339,7 +343,8 @@ impl Ready {
         }
         for to in addressees {
             // Somebody who registered a moment ago has new keys: what was wrapped for the old ones would open nothing.
-            if accounts::mailbox(tx, to.mailbox)?.public != to.public {
+            // Somebody who never did may have been forgotten.
+            if tx.record::<Mailbox>(to.mailbox.bytes())?.is_none_or(|mailbox| mailbox.public != to.public) {
                 return Err(Error::Conflict);
             }
         }

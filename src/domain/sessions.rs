@@ -12,7 +12,7 @@ use data_encoding::BASE64URL_NOPAD;
 use secrecy::SecretString;
 use serde::Serialize;
 
-use super::accounts::{self, Account, Email, Plan, Status, WRONG_PASSWORDS_MAX};
+use super::accounts::{self, Account, Email, Judged, Plan, Status};
 use super::audit::{self, Event};
 use super::glances::{Glance, Glances};
 use super::ids::{AccountId, MailboxId, MessageId};
@@ -294,7 +294,7 @@ impl Portal {
         };
         let derived = self.hasher.derive(password, &credentials.stretch)?;
         let right = credentials.matches(&derived);
-        if !self.count_sign_in(account.id, right.then_some(credentials.slot))? {
+        if self.count_password(account.id, right.then_some(credentials.slot), None)? != Judged::Right {
             return Err(refused());
         }
         let bundle = credentials.open(self.store.slots(), &derived, account.id)?;
@@ -316,35 +316,41 @@ impl Portal {
         self.sessions.begin(id, bundle, self.now(), agent)
     }
 
-    /// Counts a right password, proved with the credentials of this slot, or a wrong one; whether it lets them in. A
-    /// locked account stays locked, and says nothing about the password that was tried.
-    fn count_sign_in(&self, id: AccountId, right: Option<SlotRef>) -> Result<bool, Error> {
+    /// Counts a right password, proved with the credentials of this slot, or a wrong one: typed to sign in, or `within`
+    /// somebody's session. A locked account stays locked, and says nothing about the password that was tried.
+    pub(super) fn count_password(
+        &self,
+        id: AccountId,
+        right: Option<SlotRef>,
+        within: Option<AccountId>,
+    ) -> Result<Judged, Error> {
         let (now, audit) = (self.now(), self.host.audit_key());
         self.store.write(move |tx| {
             let mut account = accounts::account(tx, id)?;
-            if account.is_locked() {
-                audit::note(tx, &audit, now, None, Event::SignInFailed, id)?;
-                return Ok(false);
-            }
             // What was right a moment ago may have been changed since.
-            let lets_in = right.is_some() && right == account.slot();
-            if right.is_some() && !lets_in {
-                audit::note(tx, &audit, now, None, Event::SignInFailed, id)?;
-                return Ok(false);
+            if account.is_locked() || right.is_some() && right != account.slot() {
+                audit::note(tx, &audit, now, within, Event::SignInFailed, id)?;
+                return Ok(if account.is_locked() { Judged::Locked } else { Judged::Wrong });
             }
-            if lets_in {
+            if right.is_some() {
                 account.wrong_passwords = 0;
-                account.last_seen = Some(now);
-                audit::note(tx, &audit, now, Some(id), Event::SignedIn, id)?;
+                if within.is_none() {
+                    account.last_seen = Some(now);
+                    audit::note(tx, &audit, now, Some(id), Event::SignedIn, id)?;
+                }
             } else {
                 account.wrong_passwords += 1;
-                audit::note(tx, &audit, now, None, Event::SignInFailed, id)?;
-                if account.wrong_passwords == WRONG_PASSWORDS_MAX {
-                    audit::note(tx, &audit, now, None, Event::AccountLocked, id)?;
+                audit::note(tx, &audit, now, within, Event::SignInFailed, id)?;
+                if account.is_locked() {
+                    audit::note(tx, &audit, now, within, Event::AccountLocked, id)?;
                 }
             }
             accounts::put(tx, &account)?;
-            Ok::<_, Error>(lets_in)
+            Ok::<_, Error>(match right {
+                Some(_) => Judged::Right,
+                None if account.is_locked() => Judged::Locked,
+                None => Judged::Wrong,
+            })
         })
     }
 

@@ -70,7 +70,7 @@ impl Portal {
         let (bundle, recovery) = (Bundle::generate(), MailboxSecret::generate());
         let stretch = self.hasher.stretch();
         let derived = self.hasher.derive(&form.password, &stretch)?;
-        let keys = NewKeys::seal(account.id, &bundle, (stretch, &derived), &recovery.public(), Some(&recovery))?;
+        let keys = NewKeys::seal(account.id, &bundle, (stretch, &derived), &recovery.public())?;
         let practice = Practice {
             name: practice_name,
             recovery: recovery.public(),
@@ -87,6 +87,7 @@ impl Portal {
             let mailbox = Mailbox { owner: account.id, public: keys.public.clone(), pending: None };
             tx.put_record(account.mailbox.bytes(), &mailbox)?;
             keys.give(tx, &mut account)?;
+            account.settle_share(tx, Some(&recovery))?;
             accounts::add(tx, &account)?;
             audit::note(tx, &audit, now, Some(account.id), Event::SetUp, account.id)?;
             Ok(account.id)
@@ -99,9 +100,7 @@ impl Portal {
         if !admin.member().kit_missing() {
             return Err(Error::Expired);
         }
-        let me = self.own_account(admin.member())?;
-        let credentials = me.credentials.as_ref().ok_or(Error::Denied)?;
-        let secret = credentials.open_share(self.store.slots(), admin.member().bundle(), me.id)?;
+        let secret = self.recovery_secret(admin.member())?.ok_or(Error::Denied)?;
         Ok(Kit::of(secret)?)
     }
 
@@ -161,6 +160,10 @@ fn administrator(form: &SetUp, name: &str, practice: PracticeId, now: Timestamp)
         expiry_days: None,
         terms: None,
         wrong_passwords: 0,
+        address_corrected: None,
+        phone_corrected: None,
+        known_phones: None,
         credentials: None,
+        recovery_share: None,
     })
 }

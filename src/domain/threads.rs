@@ -1,6 +1,6 @@
 //! A conversation as one of its holders sees it.
 
-use super::accounts;
+use super::accounts::{self, Corrected};
 use super::audit::{self, Event};
 use super::filing;
 use super::ids::{MessageId, ThreadId};
@@ -48,6 +48,10 @@ pub struct RecipientView {
     pub code: Option<ReadOut>,
     /// Whether they asked for a new link.
     pub asks: bool,
+    /// For the sender: whose word it is, and since when, that the message waits under another address.
+    pub address_corrected: Option<(String, Timestamp)>,
+    /// The same of a phone number, to which the code is read out.
+    pub phone_corrected: Option<(String, Timestamp)>,
 }
 
 impl MessageView {
@@ -93,18 +97,24 @@ impl Portal {
 
     fn message_view(&self, tx: &impl Tx, member: &Member, id: MessageId, now: Timestamp) -> Result<MessageView, Error> {
         let (message, opened) = messages::open(tx, self.store.slots(), member, id, now)?;
+        let mine = message.sender == member.mailbox();
         let mut to = Vec::new();
         for holder in message.recipients() {
             let who = messages::correspondent(tx, holder.mailbox)?;
             let (mut code, mut asks) = (None, false);
+            let account = accounts::account(tx, who.account)?;
             if !who.registered {
-                let account = accounts::account(tx, who.account)?;
                 code = self.code_to_read_out(tx, member, &account)?;
                 asks = account.invited_by == Some(member.account()) && invites::has_asked(tx, account.id)?;
             }
-            to.push(RecipientView { who, holder: holder.clone(), code, asks });
+            let corrected = |mark: Option<Corrected>| {
+                let later = mark.filter(|mark| mine && mark.at >= message.created);
+                later.map(|mark| Ok::<_, Error>((accounts::account(tx, mark.by)?.name(), mark.at))).transpose()
+            };
+            let address_corrected = corrected(account.address_corrected)?;
+            let phone_corrected = corrected(account.phone_corrected)?;
+            to.push(RecipientView { who, holder: holder.clone(), code, asks, address_corrected, phone_corrected });
         }
-        let mine = message.sender == member.mailbox();
         let unread = message.holder(member.mailbox()).is_some_and(|holder| holder.opened.is_none());
         Ok(MessageView { from: messages::correspondent(tx, message.sender)?, message, opened, to, mine, unread })
     }

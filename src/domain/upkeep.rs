@@ -45,11 +45,12 @@ impl Portal {
         Ok(next_night(now))
     }
 
-    /// Changes the epoch of the slots, so that every older copy of the slot file opens nothing; forgets old links;
-    /// gives space back to the disk where nobody is reading just now.
+    /// Changes the epoch of the slots, so that every older copy of the slot file opens nothing; forgets old links and
+    /// people who never registered; gives space back to the disk where nobody is reading just now.
     fn upkeep(&self) -> Result<(), Error> {
         let (now, audit) = (self.now(), self.host.audit_key());
         self.store.upkeep_rotate_epoch()?;
+        self.forget_lapsed()?;
         self.store.write(move |tx| {
             links::tidy(tx, now)?;
             audit::note(tx, &audit, now, None, Event::EpochChanged, "")

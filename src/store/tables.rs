@@ -57,7 +57,8 @@ tables! {
     PRACTICES = "practices", guarded;
 
     /// People. Key: account id. Value: [`Account`](crate::domain::accounts::Account). Sealed by: nothing; the key
-    /// bundles in it under the password's key and the account's slot, and under the recovery identity and that slot.
+    /// bundles in it under the password's key and the account's slot, and under the recovery identity and that slot;
+    /// a share of the recovery secret under its holder's identity and a slot of its own.
     ACCOUNTS = "accounts", guarded;
 
     /// User names. Key: address in lower case. Value: account id, no record. Sealed by: nothing.

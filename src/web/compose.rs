@@ -187,6 +187,10 @@ fn quote(reply: &Reply, calendar: &Calendar) -> Value {
 /// `GET /compose`: an empty form, a draft, or an answer. Nothing is stored until something is written.
 #[handler]
 pub async fn write(signed: Signed, opening: Query<Opening>) -> Result<Response> {
+    if !opening.to.is_empty() || opening.draft.is_some() {
+        // The page shows whether the address is known.
+        signed.web().limits.recipients.check(signed.member.account())?;
+    }
     let member = signed.member.clone();
     let sheet = signed.web().portal.run(move |portal| begin(portal, &member, &opening.0)).await?;
     signed.page("pages/compose.html", page_of(&signed, &sheet))
@@ -442,7 +446,7 @@ pub async fn recipient(signed: Signed, asked: Query<Asked>) -> Result<Response> 
     if !signed.member.can_compose() {
         return Err(Error::Denied.into());
     }
-    signed.web().limits.recipients.check(signed.group())?;
+    signed.web().limits.recipients.check(signed.member.account())?;
     let member = signed.member.clone();
     json(&signed.web().portal.run(move |portal| portal.look_up(&member, asked.0.address.trim())).await?)
 }

@@ -23,15 +23,19 @@ pub struct Limits {
     pub sign_in: Limit,
     /// Sign-ins to one account, from wherever. The lock after wrong passwords is the domain's.
     pub sign_in_account: Limit,
-    /// Codes typed by one client.
+    /// Codes typed by one client: an office of twenty registers behind one address.
     pub code: Limit,
+    /// Codes typed for one invitation. The tries of a code are the domain's.
+    pub code_invitation: Limit,
     /// Codes and new links asked for by one client.
     pub code_send: Limit,
+    /// Codes and new links asked for by one invitation.
+    pub code_send_invitation: Limit,
     /// Uses of the set-up page by one client.
     pub setup: Limit,
     /// Uploads begun by one client: a send of 200 files at once, and again.
     pub upload: Limit,
-    /// Addresses looked up by one client: completion while typing, no harvest.
+    /// Addresses looked up by one person: completion while typing, no harvest.
     pub recipients: Limit,
     /// Passwords measured for one client.
     pub strength: Limit,
@@ -44,8 +48,10 @@ impl Limits {
         Self {
             sign_in: limit(Quota::per_minute(times(20))),
             sign_in_account: limit(Quota::per_minute(times(10))),
-            code: limit(Quota::per_minute(times(10))),
-            code_send: limit(Quota::per_hour(times(20)).allow_burst(times(5))),
+            code: limit(Quota::per_minute(times(100))),
+            code_invitation: limit(Quota::per_minute(times(10))),
+            code_send: limit(Quota::per_hour(times(200)).allow_burst(times(50))),
+            code_send_invitation: limit(Quota::per_hour(times(20)).allow_burst(times(5))),
             setup: limit(Quota::per_minute(times(20))),
             upload: limit(Quota::per_minute(times(200)).allow_burst(times(400))),
             recipients: limit(Quota::per_minute(times(60))),
@@ -55,8 +61,10 @@ impl Limits {
 
     /// Gives back the memory of clients long gone; the nightly upkeep calls it.
     pub fn forget_old(&self) {
-        let Self { sign_in, sign_in_account, code, code_send, setup, upload, recipients, strength } = self;
-        for limit in [sign_in, sign_in_account, code, code_send, setup, upload, recipients, strength] {
+        let Self { sign_in, sign_in_account, code, code_invitation, code_send, code_send_invitation, .. } = self;
+        let Self { setup, upload, recipients, strength, .. } = self;
+        let guesses = [sign_in, sign_in_account, code, code_invitation, code_send, code_send_invitation];
+        for limit in guesses.into_iter().chain([setup, upload, recipients, strength]) {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
         }
@@ -117,14 +125,16 @@ mod tests {
         let clock: Arc<dyn Clock> = turning.clone();
         let limits = Limits::new(&clock);
         for _ in 0..10 {
-            limits.code.check("a").unwrap();
+            limits.code_invitation.check("a").unwrap();
         }
-        let Err(Error::Limited { retry_after }) = limits.code.check("a") else { panic!("the eleventh passed") };
+        let Err(Error::Limited { retry_after }) = limits.code_invitation.check("a") else {
+            panic!("the eleventh passed")
+        };
         assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(6), "{retry_after:?}");
-        limits.code.check("b").unwrap();
+        limits.code_invitation.check("b").unwrap();
         turning.turn(retry_after + Duration::from_millis(1));
-        limits.code.check("a").unwrap();
-        assert!(limits.code.check("a").is_err());
+        limits.code_invitation.check("a").unwrap();
+        assert!(limits.code_invitation.check("a").is_err());
     }
 
     #[test]
@@ -133,12 +143,12 @@ mod tests {
         let clock: Arc<dyn Clock> = turning.clone();
         let limits = Limits::new(&clock);
         for client in 0..300_000_u32 {
-            _ = limits.code.check(client);
+            _ = limits.code_invitation.check(client);
         }
-        let kept = u64::try_from(limits.code.limiter.len()).unwrap();
+        let kept = u64::try_from(limits.code_invitation.limiter.len()).unwrap();
         assert!(kept <= SLOTS, "{kept}");
         turning.turn(Duration::from_secs(3600));
         limits.forget_old();
-        assert!(limits.code.limiter.is_empty());
+        assert!(limits.code_invitation.limiter.is_empty());
     }
 }

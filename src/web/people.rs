@@ -34,7 +34,6 @@ fn line(view: &PersonView, calendar: &Calendar, manager: &Manager) -> Value {
     let (status, status_kind) = status(account);
     let url = format!("/people/{}", account.id);
     let act = |there: bool, what: &str| there.then(|| format!("{url}/{what}"));
-    let phones = [&account.office_phone, &account.cell_phone].into_iter().filter(|phone| !phone.is_empty());
     let name = account.name();
     context! {
         id => account.id.to_string(),
@@ -44,7 +43,7 @@ fn line(view: &PersonView, calendar: &Calendar, manager: &Manager) -> Value {
         relationship => relationship(account),
         status,
         status_kind,
-        phones => phones.cloned().collect::<Vec<_>>().join(" · "),
+        phones => account.phones().to_string(),
         invited_by => view.invited_by.as_deref(),
         last_seen => value(account.last_seen.map(|at| calendar.when(at))),
         code => view.code.as_ref().map(|code| code_of(code, calendar)),

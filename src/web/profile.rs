@@ -34,18 +34,18 @@ fn page_of(signed: &Signed, sheet: &Sheet) -> Value {
     let practice = Choice {
         value: String::new(),
         text: say!("As the practice has it: {days}", days = day_count(sheet.practice_days)),
-        selected: account.expiry_days.is_none(),
+        selected: false,
     };
-    let days = day_choices(account.expiry_days.unwrap_or_default());
     context! {
         page => "profile",
         form => context! {
             first_name => account.first_name.as_str(), last_name => account.last_name.as_str(),
             office_phone => account.office_phone.as_str(), cell_phone => account.cell_phone.as_str(),
             time_zone => account.time_zone.as_str(), signature => account.signature.as_str(),
+            expires => account.expiry_days.map(|days| days.to_string()).unwrap_or_default(),
         },
         zones => zones(),
-        expiry_options => value(std::iter::once(practice).chain(days).collect::<Vec<_>>()),
+        expiry_options => value(std::iter::once(practice).chain(day_choices(0)).collect::<Vec<_>>()),
         sessions => sheet.sessions.iter().map(|session| session_line(session, &calendar)).collect::<Value>(),
     }
 }
@@ -99,6 +99,10 @@ pub async fn show(signed: Signed) -> Result<Response> {
 }
 
 async fn again(signed: &Signed, form: &Form, error: Error) -> Result<Response> {
+    if matches!(error, Error::Denied) {
+        // Wrong passwords have locked the account, and its sessions have ended.
+        return Ok(signed.go("/sign-in?locked=1"));
+    }
     let sheet = sheet(signed).await?;
     let page = page_of(signed, &sheet);
     // The page has several forms: the one that was sent is filled in again, the others stand as they are.
@@ -174,7 +178,7 @@ pub async fn export_key(signed: Signed, form: Form) -> Result<Response> {
         Err(Error::Invalid { message, .. }) => {
             again(&signed, &form, Error::Invalid { field: "key_password", message }).await
         }
-        Err(error) => Err(error.into()),
+        Err(error) => again(&signed, &form, error).await,
     }
 }
 

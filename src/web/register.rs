@@ -37,6 +37,18 @@ fn held(asker: &Asker, headers: &HeaderMap) -> Held {
     Held { link: link.to_owned(), ticket: ticket.to_owned() }
 }
 
+/// Whether one more code or link may be asked for: tight for one invitation, loose for an address.
+fn may_ask(asker: &Asker, link: &str) -> Result<(), Error> {
+    let limits = &asker.web().limits;
+    limits.code_send.check(asker.group()).and_then(|()| limits.code_send_invitation.check(link))
+}
+
+/// Whether one more code or password may be typed.
+fn may_try(asker: &Asker, link: &str) -> Result<(), Error> {
+    let limits = &asker.web().limits;
+    limits.code.check(asker.group()).and_then(|()| limits.code_invitation.check(link))
+}
+
 fn with_cookie(asker: &Asker, token: &str, path: &str) -> Response {
     let mut response = asker.go(path);
     let keep = Duration::from_millis(u64::try_from(LINK_LIFE).unwrap_or_default());
@@ -110,8 +122,8 @@ pub async fn ask_details(anyone: Anyone, headers: &HeaderMap) -> Result<Response
 /// `POST /register/details`: keeps them and makes a code.
 #[handler]
 pub async fn details_given(anyone: Anyone, headers: &HeaderMap, form: Form) -> Result<Response> {
-    anyone.web().limits.code_send.check(anyone.group())?;
     let link = held(&anyone, headers).link;
+    may_ask(&anyone, &link)?;
     let visit = match visit(&anyone, link.clone()).await? {
         Ok(visit) => visit,
         Err(why) => return gone(&anyone, link, why).await,
@@ -160,8 +172,8 @@ pub async fn ask_code(anyone: Anyone, headers: &HeaderMap) -> Result<Response> {
 /// `POST /register/code`: exchanges a right code for a ticket.
 #[handler]
 pub async fn code_given(anyone: Anyone, headers: &HeaderMap, form: Form) -> Result<Response> {
-    anyone.web().limits.code.check(anyone.group())?;
     let link = held(&anyone, headers).link;
+    may_try(&anyone, &link)?;
     let (given, typed) = (link.clone(), form.get("code").to_owned());
     let error = match anyone.web().portal.run(move |portal| portal.enter_code(&given, &typed)).await {
         Ok(ticket) => return Ok(with_cookie(&anyone, &format!("{link}{JOINT}{ticket}"), "/register/account")),
@@ -176,8 +188,8 @@ pub async fn code_given(anyone: Anyone, headers: &HeaderMap, form: Form) -> Resu
 /// `POST /register/resend`: a new code; the old one is void.
 #[handler]
 pub async fn resend(anyone: Anyone, headers: &HeaderMap) -> Result<Response> {
-    anyone.web().limits.code_send.check(anyone.group())?;
     let link = held(&anyone, headers).link;
+    may_ask(&anyone, &link)?;
     match anyone.web().portal.run(move |portal| portal.send_code(&link, None)).await {
         Ok(()) => anyone.flash(FlashKind::Ok, "There is a new code. The old one is no longer good."),
         Err(Error::Invalid { message, .. }) => anyone.flash(FlashKind::Error, message),
@@ -206,8 +218,8 @@ pub async fn ask_account(anyone: Anyone, headers: &HeaderMap) -> Result<Response
 /// `POST /register/account`: registers and signs in, on the message.
 #[handler]
 pub async fn register(anyone: Anyone, headers: &HeaderMap, form: Form) -> Result<Response> {
-    anyone.web().limits.code.check(anyone.group())?;
     let Held { link, ticket } = held(&anyone, headers);
+    may_try(&anyone, &link)?;
     let checked = (link.clone(), ticket.clone());
     let account = match anyone.web().portal.run(move |portal| portal.check_ticket(&checked.0, &checked.1)).await {
         Ok(account) => account,
@@ -243,8 +255,8 @@ pub async fn register(anyone: Anyone, headers: &HeaderMap, form: Form) -> Result
 /// `POST /register/ask`: asks the sender for a new link.
 #[handler]
 pub async fn ask(anyone: Anyone, headers: &HeaderMap) -> Result<Response> {
-    anyone.web().limits.code_send.check(anyone.group())?;
     let link = held(&anyone, headers).link;
+    may_ask(&anyone, &link)?;
     let asked = link.clone();
     anyone.web().portal.run(move |portal| portal.ask_for_link(&asked)).await?;
     gone(&anyone, link, Gone::Asked).await

@@ -23,6 +23,8 @@ pub struct Arrival {
     idle: String,
     #[serde(default)]
     saved: String,
+    #[serde(default)]
+    locked: String,
 }
 
 /// `GET /sign-in`.
@@ -34,6 +36,12 @@ pub fn show(anyone: Anyone, arrival: Result<Query<Arrival>>) -> Result<Response>
     }
     let say = |text: &'static str| value(Flash { kind: FlashKind::Ok, text: text.into() });
     let next = arrival.next.as_str();
+    if arrival.locked == "1" {
+        let text = "After five wrong passwords this account is locked, and you are signed out everywhere. The practice \
+                    can unlock it.";
+        let flash = value(Flash { kind: FlashKind::Error, text: text.into() });
+        return anyone.page("pages/sign_in.html", context! { next, flash });
+    }
     match (arrival.saved.as_str(), arrival.idle.as_str()) {
         ("1", _) => {
             let text = "You were signed out because nothing happened for a while. What you wrote is saved in Drafts.";

@@ -129,6 +129,14 @@ fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar, sends_
         }
         _ => (Some(say!("Not opened yet")), Some("wait")),
     };
+    let corrected = [
+        to.address_corrected.as_ref().map(|(by, at)| {
+            say!("Address corrected by {name} on {date}", name = by.as_str(), date = calendar.in_words(*at))
+        }),
+        to.phone_corrected.as_ref().map(|(by, at)| {
+            say!("Phone number corrected by {name} on {date}", name = by.as_str(), date = calendar.in_words(*at))
+        }),
+    ];
     let may_resend = view.mine && opened.is_none() && matches!(view.opened, Opened::Content(_));
     context! {
         name => to.who.name.as_str(),
@@ -136,6 +144,7 @@ fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar, sends_
         opened => value(opened.map(|at| calendar.when(at))),
         status,
         status_kind => kind,
+        corrected => corrected.into_iter().flatten().collect::<Value>(),
         code => to.code.as_ref().map(|code| code_of(code, calendar)),
         registered => to.who.registered,
         resend_url => may_resend.then(|| format!("/messages/{}/notices/{}", view.message.id, to.who.account)),
@@ -145,7 +154,12 @@ fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar, sends_
 /// A code as it is read out: in two groups of three.
 pub fn code_of(code: &crate::domain::invites::ReadOut, calendar: &Calendar) -> Value {
     let (first, rest) = code.digits.split_at_checked(3).unwrap_or((&code.digits, ""));
-    context! { digits => format!("{first} {rest}"), until => value(calendar.when(code.until)) }
+    context! {
+        digits => format!("{first} {rest}"),
+        until => value(calendar.when(code.until)),
+        typed => code.typed.as_ref().map(|phones| phones.now.to_string()),
+        known => code.typed.as_ref().map(|phones| phones.before.to_string()),
+    }
 }
 
 fn what(files: usize) -> Said {

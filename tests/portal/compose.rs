@@ -181,6 +181,21 @@ fn a_refusal_leaves_the_draft_and_its_files() {
 }
 
 #[test]
+fn nobody_harvests_addresses() {
+    let world = World::start();
+    let (mut ann, mut second) = (world.set_up(), world.client());
+    world.sign_in(&mut second, ADMIN);
+    let looks: Vec<u16> = (0..40)
+        .flat_map(|n| {
+            let by_script = ann.get(&format!("/recipients?address=p{n}@hillside.example")).status;
+            [by_script, second.get(&format!("/compose?to=p{n}@hillside.example")).status]
+        })
+        .collect();
+    assert_eq!(looks.iter().position(|status| *status == 429), Some(60), "{looks:?}");
+    ann.get("/compose").expect(200);
+}
+
+#[test]
 fn free_people_answer_with_files_and_begin_nothing() {
     let Pair { world: _world, mut ann, mut lee, thread, message } = pair();
     for path in ["/inbox", &thread, "/sent", "/drafts", "/profile"] {

@@ -124,6 +124,11 @@ fn what_fell_due_while_the_server_was_off_is_destroyed_before_it_listens() {
     ann.moved(world.address);
     world.sign_in(&mut ann, ADMIN);
     assert!(read(&mut ann, &thread).contains("was destroyed on 24 November, 10:00"));
+    world.turn(28 * DAY - 1);
+    world.sign_in(&mut ann, ADMIN);
+    assert!(read(&mut ann, &thread).contains("was destroyed on 24 November, 10:00"));
+    world.turn(1);
+    ann.get(&thread).expect(404);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Guessing: what a wrong password, address or code tells, and how often it can be tried, also by many at once.
 
 use crate::client::{Client, unescape};
+use crate::forms::{LEE, Pair, account, pair, person};
 use crate::world::{ADMIN, PASSWORD, World, between, code_for, send};
 
 /// What the sign-in page says of these.
@@ -44,6 +45,46 @@ fn a_locked_account_says_nothing_about_a_password() {
     }
     assert_eq!(refusal(&mut client, "lee@hillside.example", PASSWORD), unknown, "the right one, and locked");
     assert!(ann.get("/people").expect(200).text().contains("Locked"));
+}
+
+#[test]
+fn whoever_finds_a_session_open_guesses_no_more_than_five_times() {
+    let Pair { world, mut ann, mut lee, .. } = pair();
+    let mut elsewhere = world.client();
+    world.sign_in(&mut elsewhere, LEE);
+    let mut guess = |path: &str, password: &str| {
+        lee.visit("/profile").expect(200);
+        lee.post(path, &[("current_password", password), ("password", "nine loud otters paddle")])
+    };
+    for path in ["/profile/password", "/profile/key", "/profile/password", "/profile/key"] {
+        guess(path, "wrong horse battery").expect(422);
+    }
+    assert!(!person(&mut ann, LEE).contains("Locked"));
+    let to = guess("/profile/password", "wrong horse battery").expect(303);
+    assert_eq!(to.location().as_deref(), Some("/sign-in?locked=1"));
+    assert!(
+        unescape(&lee.follow(to).expect(200).text()).contains("signed out everywhere. The practice can unlock it.")
+    );
+    for client in [&mut lee, &mut elsewhere] {
+        client.get("/inbox").expect(303);
+    }
+    assert!(person(&mut ann, LEE).contains("Locked"));
+    let id = account(&mut ann, LEE);
+    ann.post(&format!("/people/{id}/unlock"), &[]).expect(303);
+    world.sign_in(&mut lee, LEE);
+
+    for password in ["wrong horse battery", PASSWORD, "wrong horse battery"] {
+        world.turn(10);
+        lee.visit("/profile").expect(200);
+        let status = lee.post("/profile/key", &[("current_password", password)]).status;
+        assert_eq!(status, if password == PASSWORD { 200 } else { 422 });
+    }
+    for _ in 0..4 {
+        refusal(&mut stranger(&world), LEE, "wrong horse battery");
+    }
+    lee.visit("/profile").expect(200);
+    let to = lee.post("/profile/key", &[("current_password", PASSWORD)]).expect(303);
+    assert_eq!(to.location().as_deref(), Some("/sign-in?locked=1"), "locked at the door: the right one opens nothing");
 }
 
 #[test]

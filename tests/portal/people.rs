@@ -142,8 +142,6 @@ fn in_practice_people_may_write_to_anyone() {
     assert!(read(&mut kim, "/inbox").contains("href=\"/compose\""));
     let thread = compose(&mut kim, "", &[("to", "new@elsewhere.example"), ("relationship", "patient")], &[]);
     let thread = thread.expect(303).location().unwrap();
-    all.world.turn(240);
-    all.ann.get("/inbox").expect(200);
     let mut patient = all.world.client();
     patient.visit(&all.world.link_to(&mut all.ann, "new@elsewhere.example")).expect(200);
     patient.post("/register/details", &[("first_name", "Pat"), ("last_name", "Ient")]).expect(303);
@@ -151,4 +149,70 @@ fn in_practice_people_may_write_to_anyone() {
     assert!(page.contains("Read it out by phone:") && page.contains("code-digits"), "for the inviter: {page}");
     assert!(!read(&mut all.ann, "/inbox").contains("code-digits"));
     assert!(person(&mut all.ann, "new@elsewhere.example").contains("code-digits"), "and for User Managers");
+}
+
+#[test]
+fn a_sender_sees_who_led_a_waiting_message_elsewhere() {
+    let mut all = pair();
+    let mut kim = all.join("kim@riverside.example", "doctor_mine", "Kim");
+    let to = [("to", "pat@lake.example"), ("relationship", "patient")];
+    let thread = compose(&mut kim, "", &to, &[]).expect(303).location().unwrap();
+    let id = all.account("pat@lake.example");
+    let path = format!("/people/{id}");
+    assert!(read(&mut all.ann, &path).contains("Everybody who wrote it sees that you changed the address"));
+    let same = [("first_name", "Pat"), ("email", "pat@lake.example"), ("cell_phone", "")];
+    all.ann.post(&path, &correction(&same)).expect(303);
+    assert!(!read(&mut kim, &thread).contains("corrected by"), "a name leads nobody elsewhere");
+    all.ann
+        .post(&path, &correction(&[("first_name", "Pat"), ("email", "pat@sea.example"), ("cell_phone", "")]))
+        .expect(303);
+    let line = "Address corrected by Dr Ann Rivers on 23 November, 10:00";
+    let page = read(&mut kim, &thread);
+    assert!(page.contains(line) && !page.contains("Phone number corrected"), "{page}");
+    all.world.turn(60);
+    all.ann.visit("/people").expect(200);
+    all.ann.post(&path, &correction(&[("first_name", "Pat"), ("email", "pat@sea.example")])).expect(303);
+    let page = read(&mut kim, &thread);
+    assert!(
+        page.contains(line) && page.contains("Phone number corrected by Dr Ann Rivers on 23 November, 10:01"),
+        "{page}"
+    );
+    all.world.turn(1);
+    let to = [("to", "pat@sea.example"), ("subject", "Later")];
+    let later = compose(&mut kim, "", &to, &[]).expect(303).location().unwrap();
+    assert!(!read(&mut kim, &later).contains("corrected by"), "this one was meant for the new address");
+    let mut pat = all.world.register(&mut all.ann, "pat@sea.example", "Pat", "Park");
+    assert!(read(&mut kim, &thread).contains(line), "also when it is too late");
+    assert!(!read(&mut pat, &thread).contains("corrected by"), "for the sender alone");
+}
+
+#[test]
+fn a_number_typed_behind_the_link_is_told_from_the_one_that_is_known() {
+    let world = World::start();
+    let mut ann = world.set_up();
+    let to = [("to", LEE), ("cell_phone", "+1 555 0100")];
+    let thread = compose(&mut ann, "", &to, &[]).expect(303).location().unwrap();
+    let id = account(&mut ann, LEE);
+    let link = world.link_to(&mut ann, LEE);
+    let mut finder = world.client();
+    let mut type_phone = |phone: &str| {
+        finder.visit(&link).expect(200);
+        let details = [("first_name", "Lee"), ("last_name", "Hill"), ("cell_phone", phone)];
+        finder.post("/register/details", &details).expect(303);
+    };
+    type_phone("+1 555 0100");
+    assert!(!person(&mut ann, LEE).contains("Phone as typed"));
+    let warning = |phone: &str| {
+        format!("Phone as typed by the invited person: {phone}. It was +1 555 0100. Call the number that you know.")
+    };
+    for phone in ["+1 555 0666", "+1 555 0667"] {
+        type_phone(phone);
+        assert!(person(&mut ann, LEE).contains(&warning(phone)), "{phone}");
+        assert!(read(&mut ann, &thread).contains(&warning(phone)), "{phone}");
+    }
+    ann.visit("/people").expect(200);
+    let known = [("first_name", "Lee"), ("last_name", "Hill"), ("email", LEE), ("cell_phone", "+1 555 0102")];
+    ann.post(&format!("/people/{id}"), &known).expect(303);
+    let line = person(&mut ann, LEE);
+    assert!(line.contains("code-digits") && !line.contains("Phone as typed"), "the practice's word again: {line}");
 }

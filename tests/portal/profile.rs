@@ -89,6 +89,7 @@ fn a_profile_is_kept_and_a_wrong_one_comes_back() {
     ] {
         let page = ann.post("/profile", &fields(wrong)).expect(422).text();
         assert!(has_fault(&page, wrong.0), "{}: {page}", wrong.0);
+        assert_eq!(page.contains("<option value=\"7\" selected>"), wrong.0 != "expires", "{}: {page}", wrong.0);
         let kept = if wrong.0 == "last_name" { "Anna" } else { "Flüsse" };
         assert!(page.contains(&format!("value=\"{kept}\"")), "{}", wrong.0);
     }
@@ -97,4 +98,8 @@ fn a_profile_is_kept_and_a_wrong_one_comes_back() {
     let page = read(&mut ann, "/profile");
     assert!(page.contains("value=\"Flüsse\"") && page.contains("<option selected>Europe/Berlin</option>"), "{page}");
     assert!(page.contains("11:00"), "times are in the reader's zone: {page}");
+    let mut practice = fields(("expires", ""));
+    practice[0].1 = "";
+    let page = ann.post("/profile", &practice).expect(422).text();
+    assert!(page.contains("value=\"7\"") && !page.contains("value=\"7\" selected"), "back to the practice's: {page}");
 }

@@ -131,6 +131,31 @@ fn a_right_code_opens_one_persons_registration_in_one_browser() {
 }
 
 #[test]
+fn a_whole_office_registers_at_once_and_one_link_is_not_hammered() {
+    let world = World::start();
+    let mut ann = world.set_up();
+    let people: Vec<String> = (0..10).map(|n| format!("p{n}@hillside.example")).collect();
+    compose(&mut ann, "", &[("to", &people.join(", "))], &[]).expect(303);
+    let links: Vec<String> = people.iter().map(|address| world.link_to(&mut ann, address)).collect();
+    let mut office: Vec<Client> = links.iter().map(|link| at_code(&world, link)).collect();
+    for (client, address) in office.iter_mut().zip(&people) {
+        client.post("/register/resend", &[]).expect(303);
+        let code = code_for(&mut ann, address);
+        client.post("/register/code", &[("code", other_than(&code))]).expect(422);
+        client.post("/register/code", &[("code", &code)]).expect(303);
+        client.visit("/register/account").expect(200);
+        client.post("/register/account", &[("terms", "1"), ("password", PASSWORD)]).expect(303);
+    }
+    compose(&mut ann, "", &[("to", LEE)], &[]).expect(303);
+    let mut lee = at_code(&world, &world.link_to(&mut ann, LEE));
+    let asked: Vec<u16> = (0..5).map(|_| lee.post("/register/resend", &[]).status).collect();
+    assert_eq!(asked, [303, 303, 303, 303, 429]);
+    lee.visit("/register/code").expect(200);
+    let typed: Vec<u16> = (0..11).map(|_| lee.post("/register/code", &[("code", "1")]).status).collect();
+    assert_eq!(typed.iter().filter(|status| **status == 429).count(), 1, "{typed:?}");
+}
+
+#[test]
 fn terms_and_a_good_password_are_needed() {
     let world = World::start();
     let (mut ann, _) = invited(&world);
@@ -203,6 +228,34 @@ fn an_expired_link_asks_the_sender_for_a_new_one() {
     assert_ne!(new, old);
     let mut lee = world.register_by(&mut ann, &new, LEE, "Lee", "Hill");
     assert!(read(&mut lee, &thread).contains("Please look at it."));
+}
+
+#[test]
+fn whoever_never_registers_is_forgotten_with_the_last_line() {
+    let world = World::start();
+    let mut ann = world.set_up();
+    let kim = "kim@hillside.example";
+    let thread = compose(&mut ann, "", &[("to", LEE), ("expires", "1")], &[]).expect(303).location().unwrap();
+    compose(&mut ann, "", &[("to", kim)], &[]).expect(303);
+    let (link, living) = (world.link_to(&mut ann, LEE), world.link_to(&mut ann, kim));
+    world.turn(7 * DAY);
+    let mut lee = world.client();
+    lee.visit(&link).expect(200);
+    lee.post("/register/ask", &[]).expect(200);
+    world.turn(24 * DAY - 1);
+    world.sign_in(&mut ann, ADMIN);
+    assert!(person(&mut ann, LEE).contains("Invited") && read(&mut ann, &thread).contains("was destroyed on"));
+    world.turn(1);
+    world.turn(DAY);
+    world.sign_in(&mut ann, ADMIN);
+    assert!(!read(&mut ann, "/people").contains(LEE), "no line names them any more");
+    assert!(!read(&mut ann, "/outbox").contains(LEE), "nor a letter that asked for them");
+    assert!(read(&mut world.client(), &link).contains("Perhaps only part of it was copied"));
+    assert!(person(&mut ann, kim).contains("Invited") && !read(&mut world.client(), &living).contains("part of it"));
+
+    compose(&mut ann, "", &[("to", LEE)], &[]).expect(303);
+    let mut lee = world.register(&mut ann, LEE, "Lee", "Hill");
+    assert!(read(&mut lee, "/inbox").contains("Tooth 14"), "and can be invited as if for the first time");
 }
 
 #[test]

@@ -43,6 +43,12 @@ fn a_manager_makes_no_managers_and_does_not_touch_administrators() {
     let page = ann.visit(&format!("/people/{kim}")).expect(200).text();
     assert!(!between(&page, "name=\"manager\"", ">").contains("checked"), "{page}");
 
+    send(&mut ann, "pat@lake.example", "Tooth 16", "Please look.");
+    let invited = id_of(&mut ann, "pat@lake.example");
+    let refused = correct(&mut ann, &invited, "pat@lake.example", &[("manager", "1")]).expect(422).text();
+    assert!(unescape(&refused).contains("once they have registered"), "there is no key yet to seal a share to");
+    assert!(!ann.visit(&format!("/people/{invited}")).expect(200).text().contains("name=\"manager\""));
+
     correct(&mut lee, &admin, ADMIN, &[]).expect(403);
     assert!(!line(&mut lee, ADMIN).contains(&format!("/people/{admin}\"")), "no link to what is refused");
     lee.post(&format!("/people/{admin}/disable"), &[]).expect(303);

@@ -7,7 +7,7 @@ use sealpost::crypto::identity::MailboxSecret;
 use sealpost::crypto::kit::Kit;
 
 use crate::client::{Client, FilePart, Reply, unescape};
-use crate::forms::file_urls;
+use crate::forms::{account, file_urls};
 use crate::world::{ADMIN, PASSWORD, World, between, send};
 
 const LEE: &str = "lee@hillside.example";
@@ -169,4 +169,55 @@ fn five_wrong_passwords_lock_and_the_shell_unlocks() {
     world.restart();
     lee.moved(world.address);
     sign_in(&mut lee, PASSWORD).expect(303);
+}
+
+#[test]
+fn the_log_lists_who_changed_what_without_saying_what_it_is_now() {
+    let mut world = World::start();
+    let mut ann = world.set_up();
+    send(&mut ann, "lee@hilside.example", "Tooth 14", "Please look.");
+    let id = account(&mut ann, "lee@hilside.example");
+    let person = |own: &'static [(&'static str, &'static str)]| {
+        let usual = [("first_name", "Lee"), ("last_name", "Hill"), ("email", LEE), ("cell_phone", "+1 555 0100")];
+        [&usual, own].concat()
+    };
+    ann.post(&format!("/people/{id}"), &person(&[("relationship", "staff_other")])).expect(303);
+    world.register(&mut ann, LEE, "Lee", "Hill");
+    for own in [[("manager", "1"), ("full_plan", "1")].as_slice(), &[("full_plan", "1")], &[("full_plan", "1")]] {
+        ann.visit("/people").expect(200);
+        ann.post(&format!("/people/{id}"), &[&person(&[]), own].concat()).expect(303);
+    }
+    for action in ["disable", "enable", "unlock"] {
+        ann.post(&format!("/people/{id}/{action}"), &[]).expect(303);
+    }
+    let settings = [("practice_name", "Lakeside Dental"), ("expires", "30"), ("idle_minutes", "20")];
+    ann.post("/settings/practice", &settings).expect(303);
+    let profile = [("first_name", "Ann"), ("last_name", "Rivers"), ("time_zone", "UTC"), ("signature", "Dr Rivers")];
+    for _ in 0..2 {
+        ann.post("/profile", &profile).expect(303);
+    }
+    world.stop();
+    let (done, said) = sealpost(&world, &["admin", "audit", "--list"], &[]);
+    assert!(done && said.contains("The audit log is whole: "), "{said}");
+    let told: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("2026-11-23T10:00:00Z ")).collect();
+    let changes = [
+        "PersonInvited lee@hillside.example",
+        "AccountCorrected lee@hillside.example first_name last_name relationship",
+        "AddressCorrected lee@hillside.example email",
+        "PhoneCorrected lee@hillside.example cell_phone",
+        "PermissionGiven lee@hillside.example full_plan manager",
+        "PermissionTaken lee@hillside.example manager",
+        "AccountDisabled lee@hillside.example",
+        "AccountEnabled lee@hillside.example",
+        "AccountUnlocked lee@hillside.example",
+        "SettingsChanged practice_name idle_minutes",
+        "ProfileChanged admin@riverside.example first_name signature",
+    ];
+    for change in changes {
+        let line = format!("{ADMIN} {change}");
+        assert_eq!(told.iter().filter(|told| **told == line).count(), 1, "{line}\n{said}");
+    }
+    for value in ["hilside", "555", "Lakeside", "Rivers"] {
+        assert!(!said.contains(value), "{value} in:\n{said}");
+    }
 }
