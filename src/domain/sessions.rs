@@ -289,7 +289,7 @@ impl Portal {
         let Some((account, credentials)) = known.and_then(|a| a.credentials.clone().map(|c| (a, c))) else {
             self.hasher.pretend(password)?;
             let (now, audit) = (self.now(), self.host.audit_key());
-            self.store.write(move |tx| audit::note(tx, &audit, now, None, Event::SignInFailed, ""))?;
+            self.store.write_urgently(move |tx| audit::note(tx, &audit, now, None, Event::SignInFailed, ""))?;
             return Err(refused());
         };
         let derived = self.hasher.derive(password, &credentials.stretch)?;
@@ -320,7 +320,7 @@ impl Portal {
     /// locked account stays locked, and says nothing about the password that was tried.
     fn count_sign_in(&self, id: AccountId, right: Option<SlotRef>) -> Result<bool, Error> {
         let (now, audit) = (self.now(), self.host.audit_key());
-        self.store.write(move |tx| {
+        self.store.write_urgently(move |tx| {
             let mut account = accounts::account(tx, id)?;
             if account.is_locked() {
                 audit::note(tx, &audit, now, None, Event::SignInFailed, id)?;
