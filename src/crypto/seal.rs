@@ -8,6 +8,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::{Arc, OnceLock};
 
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
 use age_core::secrecy::ExposeSecret;
@@ -90,14 +91,17 @@ impl<W: Write> ContentWriter<W> {
         let encryptor = age::Encryptor::with_recipients(std::iter::once(&detach as &dyn age::Recipient))
             .map_err(|_| CryptoError::Damaged("an age header"))?;
         let key = detach.0.into_inner().ok_or(CryptoError::Damaged("an age header"))?;
-        let output = Hashing { inner: output, hasher: Hasher::default() };
-        let writer = encryptor.wrap_output(output).map_err(CryptoError::io("sealing"))?;
-        Ok((Self(writer), key))
+        let fault = Arc::default();
+        let output = Hashing { inner: output, hasher: Hasher::default(), fault: Arc::clone(&fault) };
+        let writer = encryptor.wrap_output(output);
+        // The library tells of a fault in the header as text only; that the disk is full must stay known.
+        let writer = writer.map_err(|error| fault.get().map_or(error, |kind| io::Error::from(*kind)));
+        Ok((Self(writer.map_err(CryptoError::io("sealing"))?), key))
     }
 
     /// Seals the last chunk; gives back the output and the SHA-256 of every sealed byte.
     pub fn finish(self) -> io::Result<(W, Digest)> {
-        let Hashing { inner, hasher } = self.0.finish()?;
+        let Hashing { inner, hasher, .. } = self.0.finish()?;
         Ok((inner, hasher.finish()))
     }
 }
@@ -115,11 +119,13 @@ impl<W: Write> Write for ContentWriter<W> {
 struct Hashing<W> {
     inner: W,
     hasher: Hasher,
+    /// What the output failed with first.
+    fault: Arc<OnceLock<io::ErrorKind>>,
 }
 
 impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
+        let written = self.inner.write(bytes).inspect_err(|error| _ = self.fault.set(error.kind()))?;
         self.hasher.update(bytes.get(..written).unwrap_or(bytes));
         Ok(written)
     }
@@ -273,6 +279,22 @@ mod tests {
         for length in 0..sealed.0.len() {
             assert!(open_content(&Sealed(sealed.0[..length].to_vec()), &key).is_err(), "cut at {length}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_known_from_the_first_byte_on() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let Err(CryptoError::Io { source, .. }) = ContentWriter::new(Full) else { panic!("it was written") };
+        assert_eq!(source.kind(), io::ErrorKind::StorageFull);
     }
 
     #[test]

@@ -387,7 +387,7 @@ impl Portal {
     pub fn discard_draft(&self, member: &Member, id: DraftId) -> Result<(), Error> {
         self.uploads.abort_draft(member.mailbox(), id);
         let mailbox = member.mailbox();
-        self.store.write(move |tx| forget(tx, mailbox, id, false))
+        self.store.write_urgently(move |tx| forget(tx, mailbox, id, false))
     }
 
     /// Adds a file whose bytes are sealed and durable.
@@ -422,7 +422,7 @@ impl Portal {
     /// Removes a file from a draft and destroys it.
     pub fn remove_file(&self, member: &Member, id: DraftId, file: FileId) -> Result<(), Error> {
         let mailbox = member.mailbox();
-        self.store.write(move |tx| {
+        self.store.write_urgently(move |tx| {
             tx.record::<Draft>(&draft_key(mailbox, id))?.ok_or(Error::NotFound)?;
             let row = file_key(mailbox, id, file);
             let found = tx.record::<DraftFile>(&row)?.ok_or(Error::NotFound)?;

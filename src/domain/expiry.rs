@@ -171,7 +171,7 @@ impl Portal {
     /// Says what was destroyed.
     fn sweep_rows(&self, rows: Vec<Row>, now: Timestamp) -> Result<Vec<Due>, Error> {
         let audit = self.host.audit_key();
-        self.store.write(move |tx| {
+        self.store.write_urgently(move |tx| {
             let mut destroyed = Vec::new();
             for (row, of) in rows {
                 // Since it was read its date may have been moved.
@@ -225,7 +225,7 @@ impl Portal {
     /// Destroys a message that `member` sent, for everybody, at once.
     pub fn recall(&self, member: &Member, id: MessageId) -> Result<(), Error> {
         let (now, audit, me, mailbox) = (self.now(), self.host.audit_key(), member.account(), member.mailbox());
-        self.store.write(move |tx| {
+        self.store.write_urgently(move |tx| {
             let message = own_living(tx, mailbox, id, now)?;
             destroy(tx, message, now, true)?;
             audit::note(tx, &audit, now, Some(me), Event::MessageRecalled, id)
@@ -237,7 +237,7 @@ impl Portal {
     /// Destroys one holder's copy. The last copy takes the message with it.
     pub fn delete_copy(&self, member: &Member, id: MessageId) -> Result<(), Error> {
         let (now, audit, me, mailbox) = (self.now(), self.host.audit_key(), member.account(), member.mailbox());
-        self.store.write(move |tx| delete_copy(tx, mailbox, Some(me), id, now, &audit))?;
+        self.store.write_urgently(move |tx| delete_copy(tx, mailbox, Some(me), id, now, &audit))?;
         self.sessions.forget_glances(&[id]);
         Ok(())
     }

@@ -55,11 +55,11 @@ impl Portal {
         );
         let (now, audit) = (self.now(), self.host.audit_key());
         for (mailbox, id) in owners.drafts {
-            unless_damaged(self.store.write(move |tx| drafts::forget(tx, mailbox, id, false)))?;
+            unless_damaged(self.store.write_urgently(move |tx| drafts::forget(tx, mailbox, id, false)))?;
         }
         for (id, gone) in owners.copies {
             let audit = audit.clone();
-            unless_damaged(self.store.write(move |tx| finish_message(tx, id, &gone, now, &audit)))?;
+            unless_damaged(self.store.write_urgently(move |tx| finish_message(tx, id, &gone, now, &audit)))?;
         }
         Ok(())
     }

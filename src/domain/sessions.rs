@@ -289,7 +289,7 @@ impl Portal {
         let Some((account, credentials)) = known.and_then(|a| a.credentials.clone().map(|c| (a, c))) else {
             self.hasher.pretend(password)?;
             let (now, audit) = (self.now(), self.host.audit_key());
-            self.store.write(move |tx| audit::note(tx, &audit, now, None, Event::SignInFailed, ""))?;
+            self.store.write_urgently(move |tx| audit::note(tx, &audit, now, None, Event::SignInFailed, ""))?;
             return Err(refused());
         };
         let derived = self.hasher.derive(password, &credentials.stretch)?;
@@ -325,7 +325,7 @@ impl Portal {
         within: Option<AccountId>,
     ) -> Result<Judged, Error> {
         let (now, audit) = (self.now(), self.host.audit_key());
-        self.store.write(move |tx| {
+        self.store.write_urgently(move |tx| {
             let mut account = accounts::account(tx, id)?;
             // What was right a moment ago may have been changed since.
             if account.is_locked() || right.is_some() && right != account.slot() {

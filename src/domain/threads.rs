@@ -126,7 +126,7 @@ impl Portal {
             return Ok(());
         }
         let (mailbox, account, thread, audit) = (member.mailbox(), member.account(), view.id, self.host.audit_key());
-        self.store.write(move |tx| {
+        self.store.write_urgently(move |tx| {
             for id in new {
                 let mut message = messages::message(tx, id)?;
                 let Some(holder) = message.holder_mut(mailbox).filter(|holder| holder.opened.is_none()) else {

@@ -20,6 +20,7 @@ use super::blobs::Blobs;
 use super::error::{StoreError, chain};
 use super::overlay::{Staged, WriteTx, give_back};
 use super::record::Record;
+use super::reserve::Reserve;
 use super::tables::{META, Table};
 use super::tx::{ReadTx, Tx as _};
 use crate::crypto::slots::{SlotFile, SlotRef};
@@ -52,6 +53,8 @@ impl Record for Group {
 pub(super) enum Job {
     /// An operation, to be grouped.
     Write(Box<dyn Operation>),
+    /// An operation that may use the reserve, to be grouped as well.
+    Urgent(Box<dyn Operation>),
     /// Something that wants to be alone: no write is in progress while it runs.
     Upkeep(Box<dyn FnOnce(&Shared) + Send>),
 }
@@ -117,34 +120,55 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// The number of the last group that was committed.
     last: u64,
+    reserve: Reserve,
 }
 
 impl Writer {
     /// A writer that goes on where the last one ended.
-    pub fn new(shared: Arc<Shared>) -> Result<Self, StoreError> {
+    pub fn new(shared: Arc<Shared>, reserve: Reserve) -> Result<Self, StoreError> {
         let last = last_group(&shared)?;
-        Ok(Self { shared, last })
+        Ok(Self { shared, last, reserve })
     }
 
     /// Works until nobody can ask for anything any more.
     pub fn work(mut self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
-            let mut group = Vec::with_capacity(GROUP_MAX);
+            let (mut urgent, mut others) = (Vec::new(), Vec::new());
             let mut next = Some(job);
             let mut alone = None;
             while let Some(job) = next.take() {
                 match job {
-                    Job::Write(operation) => group.push(operation),
+                    Job::Write(operation) => others.push(operation),
+                    Job::Urgent(operation) => urgent.push(operation),
                     Job::Upkeep(task) => alone = Some(task),
                 }
-                if group.len() < GROUP_MAX && alone.is_none() {
+                if urgent.len() + others.len() < GROUP_MAX && alone.is_none() {
                     next = jobs.try_recv().ok();
                 }
             }
-            self.run(group);
+            self.run_all(urgent, others);
             if let Some(task) = alone {
                 task(&self.shared);
             }
+        }
+    }
+
+    /// Runs what came together as one group; on a full disk what is urgent first, with the room of the reserve, and the
+    /// others only if that is whole again.
+    fn run_all(&mut self, mut urgent: Vec<Box<dyn Operation>>, others: Vec<Box<dyn Operation>>) {
+        if self.reserve.is_idle() {
+            urgent.extend(others);
+            return self.run(urgent);
+        }
+        if !urgent.is_empty() {
+            self.reserve.release();
+            self.run(urgent);
+        }
+        if self.reserve.keep() {
+            self.run(others);
+        } else {
+            let full = Arc::new(StoreError::Full);
+            others.into_iter().for_each(|operation| operation.answer(Some(&full)));
         }
     }
 

@@ -159,7 +159,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-fn is_full(error: &io::Error) -> bool {
+pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

@@ -12,6 +12,7 @@
 //! | `overlay` | one operation's writes, apart until it succeeds |
 //! | `commit` | the writer: many operations, one durable commit, and the slots around it |
 //! | `engine` | redb as we want it, and how it comes back after a full disk |
+//! | `reserve` | room on the disk for what must not wait |
 //! | [`blobs`] | attachment bytes |
 //! | `migrate` | numbered steps from schema to schema |
 
@@ -22,6 +23,7 @@ mod error;
 mod migrate;
 mod overlay;
 mod record;
+mod reserve;
 pub mod tables;
 mod tx;
 
@@ -35,8 +37,9 @@ pub use tx::{Direction, ReadRow, ReadTx, Row, See, SeeEach, Tx, after, prefix_en
 use crate::crypto::MacKey;
 use crate::crypto::host::HostKey;
 use crate::crypto::slots::{Retained, SlotFile};
-use commit::{Job, QUEUE_MAX, Writer, pending};
+use commit::{Job, Operation, QUEUE_MAX, Writer, pending};
 use engine::Engine;
+use reserve::Reserve;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -83,7 +86,7 @@ impl Store {
             row_key: host.row_key().clone(),
             open: watch::Sender::default(),
         });
-        let mut writer = Writer::new(Arc::clone(&shared))?;
+        let mut writer = Writer::new(Arc::clone(&shared), Reserve::open(dir)?)?;
         let snapshot = ReadTx::new(shared.engine.begin_read()?, &shared.row_key);
         let found = migrate::schema(&snapshot)?;
         drop(snapshot);
@@ -124,8 +127,33 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.ask(Job::Write, operation)
+    }
+
+    /// The same for what must be possible on a full disk: destroying, and what somebody does on the way to it. A reserve
+    /// of room is kept for that.
+    pub fn write_urgently<T, E>(
+        &self,
+        operation: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.ask(Job::Urgent, operation)
+    }
+
+    fn ask<T, E>(
+        &self,
+        job: fn(Box<dyn Operation>) -> Job,
+        operation: impl FnOnce(&mut WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let (operation, reply) = pending(operation);
-        self.send(Job::Write(operation))?;
+        self.send(job(operation))?;
         reply.recv().map_err(|_| StoreError::Closed)?
     }
 

@@ -36,7 +36,7 @@ impl Bench {
             row_key: self.host.row_key().clone(),
             open: watch::Sender::default(),
         });
-        let writer = Writer::new(Arc::clone(&shared)).unwrap();
+        let writer = Writer::new(Arc::clone(&shared), Reserve::open(self.dir.path()).unwrap()).unwrap();
         (shared, writer)
     }
 

@@ -96,7 +96,7 @@ impl Kept {
                 self.slots_on_disk += bytes.chunks(64).filter(|record| record.iter().any(|byte| *byte != 0)).count();
             } else if name.len() == 32 {
                 self.blobs_on_disk.insert(name);
-            } else if name != "sealpost.redb" && !name.starts_with("epoch.") {
+            } else if name != "sealpost.redb" && name != "reserve" && !name.starts_with("epoch.") {
                 self.strangers.push(name);
             }
         }
