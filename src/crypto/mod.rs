@@ -13,6 +13,7 @@ pub mod password;
 pub mod seal;
 pub mod secret;
 pub mod slots;
+mod stretch;
 
 pub use seal::{ContentKey, Parcel, Wrap};
 pub use secret::{Digest, Key32, MacKey, Plain, Sealed, random, same};

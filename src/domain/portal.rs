@@ -148,7 +148,7 @@ impl std::fmt::Debug for Portal {
 impl Portal {
     /// Opens the portal on an open store.
     pub fn open(store: Store, host: Arc<HostKey>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Self>, Error> {
-        let hasher = PasswordHasher::new(&host, options.password_memory_kib, options.password_passes);
+        let hasher = PasswordHasher::new(&host, options.password_memory_kib, options.password_passes)?;
         let portal = Self {
             store,
             host,
