@@ -5,6 +5,7 @@
 //!
 //! The order of the keys, from the disk upwards, is drawn in `ARCHITECTURE.md`, section "Keys".
 
+pub mod beside;
 pub mod host;
 pub mod identity;
 pub mod kit;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::sessions::Sessions;
 use super::time::{Clock, Timestamp};
 use super::uploads::Uploads;
+use crate::crypto::beside::Digester;
 use crate::crypto::host::HostKey;
 use crate::crypto::password::PasswordHasher;
 use crate::crypto::{CryptoError, Key32};
@@ -121,6 +122,7 @@ pub struct Portal {
     pub(super) host: Arc<HostKey>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) hasher: PasswordHasher,
+    pub(super) digester: Digester,
     pub(super) sessions: Sessions,
     pub(super) uploads: Uploads,
     pub(super) options: Options,
@@ -154,6 +156,7 @@ impl Portal {
             host,
             clock,
             hasher,
+            digester: Digester::start()?,
             sessions: Sessions::default(),
             uploads: Uploads::default(),
             options,
