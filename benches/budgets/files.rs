@@ -159,4 +159,6 @@ pub fn download(practice: &Practice, rounds: usize, table: &mut Table) {
     table.ratio("download 100 MiB", speed(paired.measured), limit, paired.ratio, &Budget::AtLeast(0.7));
     table.figure("  processor time of it", median(&processor.borrow()) * 1000.0, " ms", &Budget::None);
     table.figure("first byte of a download of 100 MiB", median(&firsts.borrow()), " ms", &Budget::AtMost(20.0));
+    let commit = 1000.0 / limits::redb_commits(&practice.file("limit.redb"), 1.0);
+    table.figure("  a durable commit of redb: it waits for one", commit, " ms", &Budget::None);
 }

@@ -5,6 +5,7 @@
 //!
 //! The order of the keys, from the disk upwards, is drawn in `ARCHITECTURE.md`, section "Keys".
 
+pub mod beside;
 pub mod host;
 pub mod identity;
 pub mod kit;
@@ -13,6 +14,7 @@ pub mod password;
 pub mod seal;
 pub mod secret;
 pub mod slots;
+mod stretch;
 
 pub use seal::{ContentKey, Parcel, Wrap};
 pub use secret::{Digest, Key32, MacKey, Plain, Sealed, random, same};

@@ -1,17 +1,15 @@
 //! Passwords: one slow derivation gives the verifier and the key, and a judge says which passwords are good enough.
 //!
 //! argon2id (RFC 9106, second recommended choice: 64 MiB, three passes, one lane) over the peppered password; HKDF
-//! splits its output. There is no second, cheaper hash. Memory blocks are reused, as many derivations run as there are
-//! cores, the rest queue up to a limit.
+//! splits its output. There is no second, cheaper hash.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::Params;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::host::HostKey;
+use super::stretch::Stretcher;
 use super::{CryptoError, Key32, random};
 use crate::words::said::{Said, say};
 
@@ -19,9 +17,6 @@ use crate::words::said::{Said, say};
 pub const PASSWORD_CHARS_MIN: usize = 12;
 /// Most bytes of a password: enough for any sentence, small enough not to be a burden.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
-/// Derivations that may wait for a free core before further ones are refused: each keeps a thread waiting, and half of
-/// the threads for blocking work must stay free for everybody else's requests.
-const WAITING_MAX: usize = 256;
 /// zxcvbn score (0 to 4) that a password needs: "safely unguessable".
 const SCORE_MIN: u8 = 3;
 
@@ -46,50 +41,21 @@ pub struct Derived {
     pub key: Key32,
 }
 
-/// Runs argon2id for everybody, in a bounded number of reused memory blocks.
+/// Makes verifiers and keys of passwords.
 pub struct PasswordHasher {
     pepper: super::MacKey,
     memory_kib: u32,
     passes: u32,
-    state: Mutex<State>,
-    freed: Condvar,
-}
-
-struct State {
-    permits: usize,
-    waiting: usize,
-    blocks: Vec<Vec<Block>>,
-}
-
-/// A place at the hasher, with its memory.
-struct Permit<'a> {
-    hasher: &'a PasswordHasher,
-    blocks: Vec<Block>,
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        // The blocks hold what the password was stretched into.
-        self.blocks.fill(Block::new());
-        let mut state = self.hasher.lock();
-        state.blocks.push(std::mem::take(&mut self.blocks));
-        state.permits += 1;
-        drop(state);
-        self.hasher.freed.notify_one();
-    }
+    stretcher: Stretcher,
 }
 
 impl PasswordHasher {
     /// A hasher with the cost of new passwords: `memory_kib` of memory and `passes` passes.
-    pub fn new(host: &HostKey, memory_kib: u32, passes: u32) -> Self {
-        let permits = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            pepper: host.pepper(),
-            memory_kib,
-            passes,
-            state: Mutex::new(State { permits, waiting: 0, blocks: Vec::new() }),
-            freed: Condvar::new(),
-        }
+    ///
+    /// # Errors
+    /// [`CryptoError::Io`] when the system gives no threads.
+    pub fn new(host: &HostKey, memory_kib: u32, passes: u32) -> Result<Self, CryptoError> {
+        Ok(Self { pepper: host.pepper(), memory_kib, passes, stretcher: Stretcher::start()? })
     }
 
     /// Cost of a new password, with a fresh salt.
@@ -107,17 +73,10 @@ impl PasswordHasher {
     /// # Errors
     /// [`CryptoError::Busy`] when too many are waiting; [`CryptoError::Damaged`] for an impossible cost.
     pub fn derive(&self, password: &SecretString, stretch: &Stretch) -> Result<Derived, CryptoError> {
-        let damaged = |_| CryptoError::Damaged("the cost of a password");
         let peppered = Zeroizing::new(self.pepper.mac(&[password.expose_secret().as_bytes()]));
-        let params = Params::new(stretch.memory_kib, stretch.passes, 1, Some(32)).map_err(damaged)?;
-        let mut permit = self.permit()?;
-        permit.blocks.resize(params.block_count(), Block::new());
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let mut stretched = Zeroizing::new([0; 32]);
-        argon2
-            .hash_password_into_with_memory(peppered.as_ref(), &stretch.salt, stretched.as_mut(), &mut permit.blocks)
-            .map_err(damaged)?;
-        drop(permit);
+        let cost = Params::new(stretch.memory_kib, stretch.passes, 1, Some(32));
+        let cost = cost.map_err(|_| CryptoError::Damaged("the cost of a password"))?;
+        let stretched = self.stretcher.stretch(peppered, stretch.salt, cost)?;
         let out = Key32::from_bytes(*stretched);
         Ok(Derived { verifier: out.derive("sealpost verifier v1", b""), key: out.derive("sealpost account v1", b"") })
     }
@@ -125,25 +84,6 @@ impl PasswordHasher {
     /// Spends the time of a derivation for nobody, so that an unknown user name costs the same as a known one.
     pub fn pretend(&self, password: &SecretString) -> Result<(), CryptoError> {
         self.derive(password, &self.stretch()).map(|_| ())
-    }
-
-    fn permit(&self) -> Result<Permit<'_>, CryptoError> {
-        let mut state = self.lock();
-        if state.permits == 0 && state.waiting >= WAITING_MAX {
-            return Err(CryptoError::Busy);
-        }
-        state.waiting += 1;
-        while state.permits == 0 {
-            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.waiting -= 1;
-        state.permits -= 1;
-        let blocks = state.blocks.pop().unwrap_or_default();
-        Ok(Permit { hasher: self, blocks })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -201,7 +141,7 @@ mod tests {
     #[test]
     fn the_same_password_and_salt_give_the_same_key_and_nothing_else_does() {
         let host = HostKey::generate();
-        let hasher = PasswordHasher::new(&host, 256, 1);
+        let hasher = PasswordHasher::new(&host, 256, 1).unwrap();
         let stretch = hasher.stretch();
         let first = hasher.derive(&secret("correct horse"), &stretch).unwrap();
         let again = hasher.derive(&secret("correct horse"), &stretch).unwrap();
@@ -210,22 +150,8 @@ mod tests {
         for other in ["correct horse ", "Correct horse", "correct\u{0}horse", ""] {
             assert_ne!(first.key.expose(), hasher.derive(&secret(other), &stretch).unwrap().key.expose());
         }
-        let elsewhere = PasswordHasher::new(&HostKey::generate(), 256, 1);
+        let elsewhere = PasswordHasher::new(&HostKey::generate(), 256, 1).unwrap();
         assert_ne!(first.key.expose(), elsewhere.derive(&secret("correct horse"), &stretch).unwrap().key.expose());
-    }
-
-    #[test]
-    fn many_at_once_share_the_memory_of_the_cores() {
-        let hasher = PasswordHasher::new(&HostKey::generate(), 256, 1);
-        let stretch = hasher.stretch();
-        std::thread::scope(|scope| {
-            for _ in 0..32 {
-                scope.spawn(|| hasher.derive(&secret("x"), &stretch).unwrap());
-            }
-        });
-        let cores = std::thread::available_parallelism().unwrap().get();
-        assert!(hasher.lock().blocks.len() <= cores);
-        assert_eq!(hasher.lock().permits, cores);
     }
 
     #[test]

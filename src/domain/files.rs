@@ -14,12 +14,15 @@ use super::messages::{self, Content, FileInfo, Message};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
 use super::time::Clock;
+use crate::crypto::Digest;
+use crate::crypto::beside::{Beside, Digester};
 use crate::crypto::seal::{ContentReader, ExportWriter, export};
-use crate::crypto::secret::{Digest, Hasher};
 use crate::store::Store;
 
 /// Bytes of one piece on its way out.
 const PIECE_BYTES: usize = 256 * 1024;
+/// Sealed bytes that are read at once: as many of age's chunks, each with its tag.
+const AHEAD_BYTES: usize = PIECE_BYTES + 4 * 16;
 
 /// Something on its way out of the server.
 pub trait Outgoing: Send {
@@ -77,9 +80,10 @@ impl Outgoing for Download {
     }
 }
 
-/// Whether a reader may still have what is on its way to them.
+/// Opens what is on its way to a reader, and sees to it that they may still have it.
 struct Watch {
     store: Store,
+    digester: Digester,
     clock: Arc<dyn Clock>,
     reader: (AccountId, MailboxId),
     message: MessageId,
@@ -101,34 +105,74 @@ impl Watch {
             if is_active { Ok(()) } else { Err(Error::Denied) }
         })
     }
+
+    /// A file's sealed bytes, opened and checked.
+    fn file(&self, info: &FileInfo) -> Result<ContentReader<Checked<std::fs::File>>, Error> {
+        let sealed = self.store.blobs().open(info.blob)?;
+        let checked = Checked::new(sealed, self.digester.begin(), info.digest);
+        Ok(ContentReader::new(checked, &info.key)?)
+    }
 }
 
-/// Sealed bytes that are hashed on their way: at their end they must be what the sender signed. A reader that has been
-/// moved has not seen them all, and leaves it at the seal's own check of each chunk.
+/// Sealed bytes that are hashed on their way, on another thread than the one that opens them: at their end they must be
+/// what the sender signed.
+///
+/// The seal alone does not say that. Whoever holds the message knows the file's content key and, if they can also write
+/// to this disk, could seal another file with it, which every chunk's own check would let through. A reader that has been
+/// moved has not seen all bytes, and leaves it at that check.
 struct Checked<R> {
     inner: R,
-    hasher: Option<Hasher>,
+    /// What was read last, and how much of it has been passed on.
+    ahead: Arc<Vec<u8>>,
+    passed: usize,
+    /// What has been read so far, until the end or a move.
+    digest: Option<Beside>,
     expected: Digest,
+}
+
+impl<R: Read> Checked<R> {
+    fn new(inner: R, digest: Beside, expected: Digest) -> Self {
+        Self { inner, ahead: Arc::default(), passed: 0, digest: Some(digest), expected }
+    }
+
+    /// Reads on, and has it hashed beside.
+    fn read_ahead(&mut self) -> io::Result<()> {
+        let Some(digest) = &mut self.digest else { return Ok(()) };
+        let mut bytes = Vec::with_capacity(AHEAD_BYTES);
+        self.inner.by_ref().take(AHEAD_BYTES as u64).read_to_end(&mut bytes)?;
+        (self.ahead, self.passed) = (Arc::new(bytes), 0);
+        if !self.ahead.is_empty() {
+            return digest.add(Arc::clone(&self.ahead)).map_err(io::Error::other);
+        }
+        let digest = self.digest.take().map(Beside::finish).transpose().map_err(io::Error::other)?;
+        if digest == Some(self.expected) {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, "the file is not what its sender signed"))
+    }
 }
 
 impl<R: Read> Read for Checked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        let Some(hasher) = &mut self.hasher else { return Ok(count) };
-        hasher.update(buffer.get(..count).unwrap_or_default());
-        if count == 0 && !buffer.is_empty() {
-            let digest = self.hasher.take().map(Hasher::finish);
-            if digest != Some(self.expected) {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is not what its sender signed"));
-            }
+        if self.passed == self.ahead.len() && !buffer.is_empty() {
+            self.read_ahead()?;
         }
+        let mut unread = self.ahead.get(self.passed..).unwrap_or_default();
+        if unread.is_empty() && self.digest.is_none() {
+            return self.inner.read(buffer);
+        }
+        let count = unread.read(buffer)?;
+        self.passed += count;
         Ok(count)
     }
 }
 
 impl<R: Seek> Seek for Checked<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.hasher = None;
+        let unread = self.ahead.len() - self.passed;
+        (self.digest, self.ahead, self.passed) = (None, Arc::default(), 0);
+        // Where we are is where what was passed on ends.
+        self.inner.seek_relative(-i64::try_from(unread).map_err(io::Error::other)?)?;
         self.inner.seek(to)
     }
 }
@@ -218,7 +262,7 @@ impl Package {
             }
         } else if let Some(info) = self.files.pop_front() {
             zip.start_file(free_name(&info.name, &mut self.taken), stored()).map_err(Error::internal)?;
-            self.current = Some(reader(&self.watch.store, &info)?);
+            self.current = Some(self.watch.file(&info)?);
         } else if let Some(zip) = self.zip.take() {
             zip.finish().map_err(Error::internal)?.into_inner().finish().map_err(Error::internal)?;
         }
@@ -237,19 +281,13 @@ impl Outgoing for Package {
     }
 }
 
-/// A file's sealed bytes, opened and checked.
-fn reader(store: &Store, info: &FileInfo) -> Result<ContentReader<Checked<std::fs::File>>, Error> {
-    let inner = store.blobs().open(info.blob)?;
-    let checked = Checked { inner, hasher: Some(Hasher::default()), expected: info.digest };
-    Ok(ContentReader::new(checked, &info.key)?)
-}
-
 impl Portal {
     /// Opens a file of a message for one of its holders.
     pub fn open_file(&self, member: &Member, message: MessageId, file: FileId) -> Result<Download, Error> {
         let (_, content) = self.open_message(member, message)?;
         let info = content.files.into_iter().find(|info| info.id == file).ok_or(Error::NotFound)?;
-        let (reader, watch, left) = (reader(&self.store, &info)?, self.watch(member, message), info.bytes);
+        let (watch, left) = (self.watch(member, message), info.bytes);
+        let reader = watch.file(&info)?;
         self.note_export(member, Event::FileDownloaded, message)?;
         Ok(Download { info, reader, watch, left, whole: true })
     }
@@ -281,7 +319,8 @@ impl Portal {
 
     fn watch(&self, member: &Member, message: MessageId) -> Watch {
         let reader = (member.account(), member.mailbox());
-        Watch { store: self.store.clone(), clock: Arc::clone(&self.clock), reader, message }
+        let (store, digester, clock) = (self.store.clone(), self.digester.clone(), Arc::clone(&self.clock));
+        Watch { store, digester, clock, reader, message }
     }
 
     fn note_export(&self, member: &Member, event: Event, message: MessageId) -> Result<(), Error> {
@@ -333,6 +372,30 @@ fn free_name(name: &str, taken: &mut HashSet<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::secret::sha256;
+
+    #[test]
+    fn bytes_that_the_sender_did_not_sign_have_no_end() {
+        let (digester, bytes) = (Digester::start().unwrap(), vec![7; AHEAD_BYTES * 2]);
+        let read = |expected| {
+            let mut passed = vec![];
+            let checked = Checked::new(&bytes[..], digester.begin(), expected);
+            io::copy(&mut { checked }, &mut passed).map(|_| passed)
+        };
+        assert_eq!(read(sha256(&[&bytes])).unwrap(), bytes);
+        assert_eq!(read(sha256(&[b"another file"])).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn who_moves_goes_on_from_what_was_passed_on() {
+        let (digester, bytes) = (Digester::start().unwrap(), (0..=255).collect::<Vec<u8>>());
+        let mut checked = Checked::new(io::Cursor::new(&bytes), digester.begin(), [0; 32]);
+        checked.read_exact(&mut [0; 10]).unwrap();
+        assert_eq!(checked.stream_position().unwrap(), 10);
+        let mut rest = vec![];
+        checked.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, bytes[10..]);
+    }
 
     #[test]
     fn files_of_the_same_name_keep_apart() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::sessions::Sessions;
 use super::time::{Clock, Timestamp};
 use super::uploads::Uploads;
+use crate::crypto::beside::Digester;
 use crate::crypto::host::HostKey;
 use crate::crypto::password::PasswordHasher;
 use crate::crypto::{CryptoError, Key32};
@@ -121,6 +122,7 @@ pub struct Portal {
     pub(super) host: Arc<HostKey>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) hasher: PasswordHasher,
+    pub(super) digester: Digester,
     pub(super) sessions: Sessions,
     pub(super) uploads: Uploads,
     pub(super) options: Options,
@@ -148,12 +150,13 @@ impl std::fmt::Debug for Portal {
 impl Portal {
     /// Opens the portal on an open store.
     pub fn open(store: Store, host: Arc<HostKey>, clock: Arc<dyn Clock>, options: Options) -> Result<Arc<Self>, Error> {
-        let hasher = PasswordHasher::new(&host, options.password_memory_kib, options.password_passes);
+        let hasher = PasswordHasher::new(&host, options.password_memory_kib, options.password_passes)?;
         let portal = Self {
             store,
             host,
             clock,
             hasher,
+            digester: Digester::start()?,
             sessions: Sessions::default(),
             uploads: Uploads::default(),
             options,

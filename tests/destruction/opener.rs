@@ -263,7 +263,7 @@ impl Loot {
     }
 
     fn open_identities(&self, keys: &Keys<'_>, slots: &Slots, opened: &mut Opened) {
-        let hasher = PasswordHasher::new(keys.host, 64 * 1024, 3);
+        let hasher = PasswordHasher::new(keys.host, 64 * 1024, 3).unwrap();
         let mut derived: HashMap<([u8; 16], &str), Derived> = HashMap::new();
         for account in &self.accounts {
             let Some(credentials) = &account.credentials else { continue };
