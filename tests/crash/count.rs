@@ -6,7 +6,7 @@ use std::path::Path;
 use sealpost::crypto::host::HostKey;
 use sealpost::domain::accounts::{Account, Mailbox};
 use sealpost::domain::messages::Message;
-use sealpost::store::tables::{BLOBS, DRAFT_FILES, DRAFTS, HOLDINGS, SLOTS};
+use sealpost::store::tables::{ACCOUNTS, BLOBS, DRAFT_FILES, DRAFTS, HOLDINGS, SLOTS};
 use sealpost::store::{BlobId, Direction, Record, Row, Store, Table, Tx};
 use serde::Deserialize;
 
@@ -19,6 +19,12 @@ struct Slotted {
 #[derive(Deserialize)]
 struct Slot {
     index: u64,
+}
+
+/// Of an account: what it may hold beside its own keys.
+#[derive(Deserialize)]
+struct Shared {
+    recovery_share: Option<Slotted>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +69,9 @@ impl Kept {
             slots_named.extend(rows(&store, table).iter().map(|row| read::<Slotted>(row).slot.index));
         }
         slots_named.extend(records::<Account>(&store).into_iter().filter_map(|it| Some(it.credentials?.slot.index)));
+        slots_named.extend(
+            rows(&store, ACCOUNTS).iter().filter_map(|row| Some(read::<Shared>(row).recovery_share?.slot.index)),
+        );
         slots_named.extend(records::<Mailbox>(&store).into_iter().filter_map(|it| Some(it.pending?.slot.index)));
         let mut blobs_named: BTreeSet<String> = BTreeSet::new();
         blobs_named.extend(rows(&store, DRAFT_FILES).iter().map(|row| read::<Filed>(row).blob.to_string()));
