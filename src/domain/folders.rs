@@ -183,7 +183,11 @@ impl Portal {
             Ok::<_, Error>((Page { rows, older: cursor.filter(|_| more) }, reading.new))
         })?;
         if !new.is_empty() {
-            self.keep_summaries(member, new)?;
+            match self.keep_summaries(member, new) {
+                // What was opened is shown all the same, and opened again next time.
+                Err(Error::Full) | Ok(()) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(page)
     }
