@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use minijinja::{Value, context};
-use sealpost::domain::filing::Folder;
+use sealpost::domain::filing::{Filter, Folder};
 use sealpost::domain::folders::{Row, RowTarget};
 use sealpost::domain::{Clock, SystemClock};
 use sealpost::web::page::value;
@@ -34,7 +34,7 @@ pub fn measure(practice: &Practice, many: usize, rounds: usize, seconds: f64, ta
     fill(&portal, &admin, &person(WITH_FEW), FEW, "30");
     fill(&portal, &admin, &person(WITH_MANY), many, "30");
     let reader = sign_in(&portal, &person(WITH_MANY));
-    let rows = portal.folder(&reader, Folder::Inbox, None).unwrap().rows;
+    let rows = portal.folder(&reader, Folder::Inbox, Filter::All, None).unwrap().rows;
     let me = portal.me(&reader).unwrap();
     drop(portal);
     let calendar = Calendar::new(&me.time_zone, SystemClock.now());

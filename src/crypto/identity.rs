@@ -8,6 +8,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use super::secret::derive;
 use super::{CryptoError, Key32, Plain, Sealed, random};
 
 /// The public half of a mailbox: what others seal to and check signatures with.
@@ -79,6 +80,11 @@ impl MailboxSecret {
     /// The age identity.
     pub fn identity(&self) -> &x25519::Identity {
         &self.0
+    }
+
+    /// A symmetric key for one purpose of this mailbox alone: HKDF-SHA256 of the identity with `label`.
+    pub fn key(&self, label: &str) -> Key32 {
+        derive(self.to_age().expose_secret().as_bytes(), label, b"")
     }
 
     /// As an `AGE-SECRET-KEY-1…` line for the `age` command.

@@ -98,7 +98,7 @@ impl Key32 {
     }
 }
 
-fn derive(secret: &[u8], label: &str, context: &[u8]) -> Key32 {
+pub(super) fn derive(secret: &[u8], label: &str, context: &[u8]) -> Key32 {
     let mut out = Key32([0; 32]);
     // The only failure of `expand_multi_info` is an output above 255 × 32 bytes; the zero key of that impossible
     // branch would open nothing.

@@ -237,8 +237,7 @@ pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: DraftId, keep
         }
     }
     due::undue(tx, Due::Draft(mailbox, id), draft_end(draft.changed));
-    filing::file_draft(tx, mailbox, id, Some(draft.changed), None);
-    Ok(())
+    filing::file_draft(tx, mailbox, id, Some(draft.changed), None)
 }
 
 /// When a draft that was last changed at `changed` is destroyed.
@@ -378,7 +377,7 @@ impl Portal {
                 due::undue(tx, Due::Draft(mailbox, id), draft_end(was));
             }
             due::due(tx, Due::Draft(mailbox, id), draft_end(changed));
-            filing::file_draft(tx, mailbox, id, was, Some(changed));
+            filing::file_draft(tx, mailbox, id, was, Some(changed))?;
             Ok(revision)
         })
     }

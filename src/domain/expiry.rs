@@ -14,6 +14,7 @@ use super::ids::{AccountId, MailboxId, MessageId};
 use super::messages::{self, Destroyed, Holding, Message};
 use super::portal::{Error, Loop, Portal};
 use super::sessions::Member;
+use super::summaries;
 use super::time::Timestamp;
 use crate::crypto::MacKey;
 use crate::store::tables::{BODIES, DUE, THREAD_MESSAGES};
@@ -62,6 +63,7 @@ fn erase_holding(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: MessageId) -> Res
         tx.erase_slot(holding.slot)?;
         tx.delete_record::<Holding>(&row);
     }
+    summaries::forget(tx, mailbox, id);
     Ok(())
 }
 
@@ -151,9 +153,6 @@ impl Portal {
     fn sweep_batch(&self, rows: Vec<Row>, now: Timestamp, swept: &mut Swept) -> Result<(), Error> {
         match self.sweep_rows(rows.clone(), now) {
             Ok(gone) => {
-                let messages =
-                    gone.iter().filter_map(|what| if let Due::Message(id) = what { Some(*id) } else { None });
-                self.sessions.forget_glances(&messages.collect::<Vec<_>>());
                 swept.destroyed += gone.len();
                 return Ok(());
             }
@@ -229,17 +228,13 @@ impl Portal {
             let message = own_living(tx, mailbox, id, now)?;
             destroy(tx, message, now, true)?;
             audit::note(tx, &audit, now, Some(me), Event::MessageRecalled, id)
-        })?;
-        self.sessions.forget_glances(&[id]);
-        Ok(())
+        })
     }
 
     /// Destroys one holder's copy. The last copy takes the message with it.
     pub fn delete_copy(&self, member: &Member, id: MessageId) -> Result<(), Error> {
         let (now, audit, me, mailbox) = (self.now(), self.host.audit_key(), member.account(), member.mailbox());
-        self.store.write_urgently(move |tx| delete_copy(tx, mailbox, Some(me), id, now, &audit))?;
-        self.sessions.forget_glances(&[id]);
-        Ok(())
+        self.store.write_urgently(move |tx| delete_copy(tx, mailbox, Some(me), id, now, &audit))
     }
 }
 

@@ -1,20 +1,27 @@
-//! Folders: Inbox, Sent and Drafts as their owner sees them, a page at a time.
+//! Folders as their owner sees them, a page at a time, and what is done with the conversations in them.
 
 use std::collections::HashMap;
 
+use super::counts::{self, Counts};
 use super::drafts::{self, DraftText};
-use super::filing::{self, Folder};
-use super::glances::{Glance, snippet};
+use super::expiry;
+use super::filing::{self, Filter, Folder, Mark, list_byte};
 use super::ids::{DraftId, MailboxId, MessageId, ThreadId, key};
 use super::messages::{self, Message, NoticeState, Opened};
-use super::portal::{Error, Portal};
+use super::portal::{DAY, Error, Portal};
 use super::sessions::Member;
+use super::summaries::{NewSummary, Summaries, Summary, snippet};
 use super::time::Timestamp;
 use crate::store::tables::FOLDERS;
 use crate::store::{Direction, Tx, after, prefix_end};
+use crate::words::said::say;
 
 /// Rows of one page.
 pub const PAGE_ROWS: usize = 50;
+/// Conversations that are dealt with at once.
+pub const MARKED_MAX: usize = 100;
+/// The list of what goes soon ends so many milliseconds from now.
+pub const SOON: i64 = 3 * DAY;
 
 /// A line of a folder.
 #[derive(Debug)]
@@ -33,6 +40,8 @@ pub struct Row {
     pub files: usize,
     /// Whether something in it is unread.
     pub unread: bool,
+    /// Whether it is starred.
+    pub starred: bool,
     /// When it is destroyed; none for a draft.
     pub expires: Option<Timestamp>,
     /// For what the reader sent: how it stands with the recipients.
@@ -109,11 +118,12 @@ impl Gone {
 struct Reading<'r, T> {
     tx: &'r T,
     member: &'r Member,
+    summaries: Summaries,
     now: Timestamp,
     /// Names that were looked up: the lines of a page are of few people.
     names: HashMap<MailboxId, String>,
     /// What had to be opened.
-    new: Vec<(MessageId, Glance)>,
+    new: Vec<NewSummary>,
 }
 
 impl<T: Tx> Reading<'_, T> {
@@ -133,25 +143,29 @@ impl<T: Tx> Reading<'_, T> {
 
 /// What is found inside a message's seal, as far as a list shows it.
 enum Glanced {
-    Content(Glance),
+    Content(Summary),
     Destroyed(messages::Destroyed),
     Damaged,
 }
 
 impl Portal {
     /// A page of a folder; `before` is the cursor of an earlier page.
-    pub fn folder(&self, member: &Member, folder: Folder, before: Option<&str>) -> Result<Page, Error> {
+    pub fn folder(&self, member: &Member, folder: Folder, filter: Filter, before: Option<&str>) -> Result<Page, Error> {
         let now = self.now();
-        let prefix = key(&[member.mailbox().bytes(), &[folder.byte()]]);
+        let prefix = key(&[member.mailbox().bytes(), &[list_byte(folder, filter)]]);
         let from = match before {
             Some(cursor) => after(&[prefix.as_slice(), &parse_cursor(cursor)?].concat()),
             None => prefix.clone(),
         };
-        let forgotten = self.sessions.forgotten();
+        let end = match filter {
+            Filter::Soon => key(&[&prefix, &now.plus(SOON).ascending()]),
+            _ => prefix_end(&prefix),
+        };
+        let summaries = Summaries::of(member);
         let (page, new) = self.store.read(|tx| {
-            let found = tx.range(FOLDERS, &from, &prefix_end(&prefix), Direction::Forward, PAGE_ROWS + 1)?;
+            let found = tx.range(FOLDERS, &from, &end, Direction::Forward, PAGE_ROWS + 1)?;
             let (more, mut rows) = (found.len() > PAGE_ROWS, Vec::new());
-            let mut reading = Reading { tx, member, now, names: HashMap::new(), new: Vec::new() };
+            let mut reading = Reading { tx, member, summaries, now, names: HashMap::new(), new: Vec::new() };
             let mut last = None;
             for (row, id) in found.into_iter().take(PAGE_ROWS) {
                 let unknown = || Error::internal("a folder's row");
@@ -169,21 +183,56 @@ impl Portal {
             Ok::<_, Error>((Page { rows, older: cursor.filter(|_| more) }, reading.new))
         })?;
         if !new.is_empty() {
-            self.sessions.keep_glances(member.session(), forgotten, new);
+            match self.keep_summaries(member, new) {
+                // What was opened is shown all the same, and opened again next time.
+                Err(Error::Full) | Ok(()) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(page)
     }
 
-    /// Threads with something unread.
-    pub fn unread(&self, member: &Member) -> Result<u32, Error> {
-        self.store.read(|tx| filing::unread_threads(tx, member.mailbox()))
+    /// The counts beside the folders.
+    pub fn counts(&self, member: &Member) -> Result<Counts, Error> {
+        self.store.read(|tx| counts::of(tx, member.mailbox()))
+    }
+
+    /// Does the same with several conversations: all of them, or none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when one of them is none of this person's; [`Error::Invalid`] when there are too many.
+    pub fn mark(&self, member: &Member, threads: Vec<ThreadId>, mark: Mark) -> Result<(), Error> {
+        few_enough(&threads)?;
+        let (mailbox, now) = (member.mailbox(), self.now());
+        self.store.write(move |tx| threads.iter().try_for_each(|id| filing::mark(tx, mailbox, *id, mark, now)))
+    }
+
+    /// Destroys one's own copies of everything in several conversations.
+    ///
+    /// # Errors
+    /// As for [`Portal::mark`].
+    pub fn delete_threads(&self, member: &Member, threads: Vec<ThreadId>) -> Result<(), Error> {
+        few_enough(&threads)?;
+        let (now, audit, me, mailbox) = (self.now(), self.host.audit_key(), member.account(), member.mailbox());
+        self.store.write_urgently(move |tx| {
+            for thread in threads {
+                let copies = messages::of_thread(tx, mailbox, thread)?;
+                if copies.is_empty() {
+                    return Err(Error::NotFound);
+                }
+                for message in copies {
+                    expiry::delete_copy(tx, mailbox, Some(me), message.id, now, &audit)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn message_row<T: Tx>(&self, reading: &mut Reading<'_, T>, id: MessageId) -> Result<Row, Error> {
         let Reading { tx, member, .. } = *reading;
         let message = messages::held(tx, member, id)?;
         let mine = message.sender == member.mailbox();
-        let unread = !mine && filing::is_unread(tx, member.mailbox(), message.thread)?;
+        let filed = filing::filed(tx, member.mailbox(), message.thread)?;
         let mut row = Row {
             to: RowTarget::Thread(message.thread),
             people: if mine { reading.recipients(&message)? } else { vec![reading.name(message.sender)?] },
@@ -191,17 +240,18 @@ impl Portal {
             snippet: String::new(),
             at: message.created,
             files: 0,
-            unread,
+            unread: !mine && filed.unread,
+            starred: filed.starred,
             expires: Some(message.expires),
             status: mine.then(|| SentStatus::of(&message)),
             gone: None,
             damaged: false,
         };
         match self.glance(reading, &message)? {
-            Glanced::Content(mut glance) => {
-                row.subject = std::mem::take(&mut glance.subject);
-                row.snippet = std::mem::take(&mut glance.snippet);
-                row.files = glance.files;
+            Glanced::Content(mut summary) => {
+                row.subject = std::mem::take(&mut summary.subject);
+                row.snippet = std::mem::take(&mut summary.snippet);
+                row.files = summary.files;
             }
             Glanced::Destroyed(at) => {
                 let (from, to) = (reading.name(message.sender)?, reading.recipients(&message)?);
@@ -212,20 +262,20 @@ impl Portal {
         Ok(row)
     }
 
-    /// What a list shows of a message that its reader holds: remembered, or else opened.
+    /// What a list shows of a message that its reader holds: its summary, or else what opening it gives.
     fn glance<T: Tx>(&self, reading: &mut Reading<'_, T>, message: &Message) -> Result<Glanced, Error> {
         let Reading { tx, member, now, .. } = *reading;
         if let Some(destroyed) = message.gone(now) {
             return Ok(Glanced::Destroyed(destroyed));
         }
-        if let Some(glance) = self.sessions.glance(member.session(), message.id) {
-            return Ok(Glanced::Content(glance));
+        if let Some(summary) = reading.summaries.open(tx, self.store.slots(), message.id)? {
+            return Ok(Glanced::Content(summary));
         }
         Ok(match messages::open_held(tx, self.store.slots(), member, message, now)? {
             Opened::Content(content) => {
-                let glance = Glance::of(&content);
-                reading.new.push((message.id, glance.clone()));
-                Glanced::Content(glance)
+                let summary = Summary::of(&content);
+                reading.new.extend(reading.summaries.renew(tx, self.store.slots(), message.id, &summary)?);
+                Glanced::Content(summary)
             }
             Opened::Destroyed(at) => Glanced::Destroyed(at),
             Opened::Damaged => Glanced::Damaged,
@@ -249,6 +299,7 @@ impl Portal {
             at: draft.changed,
             files: drafts::files_count(tx, member.mailbox(), id)?,
             unread: false,
+            starred: false,
             expires: None,
             status: None,
             gone: None,
@@ -260,4 +311,14 @@ impl Portal {
 fn parse_cursor(cursor: &str) -> Result<Vec<u8>, Error> {
     let bytes = data_encoding::HEXLOWER.decode(cursor.as_bytes()).map_err(|_| Error::NotFound)?;
     if bytes.len() == 24 { Ok(bytes) } else { Err(Error::NotFound) }
+}
+
+fn few_enough(threads: &[ThreadId]) -> Result<(), Error> {
+    if threads.is_empty() {
+        return Err(Error::invalid("form", "Choose a conversation first."));
+    }
+    if threads.len() > MARKED_MAX {
+        return Err(Error::invalid("form", say!("At most {most} conversations at once.", most = MARKED_MAX)));
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use super::portal::{Error, Portal};
 use super::time::Timestamp;
 use super::{links, notices};
 use crate::crypto::MacKey;
-use crate::store::tables::{EMAILS, INVITES, THREAD_MESSAGES, UNREAD};
+use crate::store::tables::{COUNTS, EMAILS, INVITES, THREAD_MESSAGES};
 use crate::store::{Direction, Tx, WriteTx, prefix_end};
 
 impl Portal {
@@ -53,7 +53,7 @@ fn forget(tx: &mut WriteTx<'_>, id: AccountId, now: Timestamp, audit: &MacKey) -
     links::void(tx, id)?;
     notices::withdraw(tx, id)?;
     tx.delete(INVITES, id.bytes());
-    tx.delete(UNREAD, account.mailbox.bytes());
+    tx.delete(COUNTS, account.mailbox.bytes());
     tx.delete_record::<Mailbox>(account.mailbox.bytes());
     tx.delete(EMAILS, account.email.as_str().as_bytes());
     tx.delete_record::<Account>(id.bytes());

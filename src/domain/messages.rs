@@ -318,6 +318,11 @@ impl NewHolding {
         Ok(Self { mailbox, slot, wrap })
     }
 
+    /// The secret of its slot.
+    pub(super) fn slot(&self) -> &SlotKey {
+        &self.slot
+    }
+
     /// Writes the copy.
     pub(super) fn give(self, tx: &mut WriteTx<'_>, message: &Message) -> Result<(), Error> {
         let slot = tx.new_slot(&self.slot)?;

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod counts;
 pub mod drafts;
 mod due;
 pub mod expiry;
@@ -14,7 +15,6 @@ pub mod fields;
 pub mod files;
 pub mod filing;
 pub mod folders;
-mod glances;
 pub mod ids;
 mod interrupted;
 pub mod invites;
@@ -34,6 +34,7 @@ pub mod send;
 pub mod sessions;
 pub mod setup;
 pub mod shares;
+mod summaries;
 pub mod threads;
 
 pub mod time;

@@ -11,6 +11,7 @@ use super::drafts;
 use super::messages;
 use super::portal::{Error, Portal};
 use super::practices;
+use super::summaries;
 use crate::crypto::kit::Kit;
 
 impl Portal {
@@ -41,6 +42,7 @@ impl Portal {
             let mut mailbox = accounts::mailbox(tx, account.mailbox)?;
             messages::rekey(tx, store.slots(), account.mailbox, &old, &keys.public)?;
             drafts::rekey(tx, &store, account.mailbox, &old, &keys.public)?;
+            summaries::forget_all(tx, account.mailbox)?;
             mailbox.public = keys.public.clone();
             tx.put_record(account.mailbox.bytes(), &mailbox)?;
             keys.give(tx, &mut account)?;

@@ -18,6 +18,7 @@ use super::notices;
 use super::portal::{Error, Loop, Portal};
 use super::practices;
 use super::sessions::Member;
+use super::summaries::{self, Summaries, Summary};
 use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic};
 use crate::crypto::seal::seal_content;
@@ -73,6 +74,7 @@ struct Ready {
     draft: DraftId,
     message: Message,
     body: Sealed,
+    summary: Sealed,
     holdings: Vec<NewHolding>,
     addressees: Vec<Addressee>,
     newcomers: Vec<Newcomer>,
@@ -307,12 +309,12 @@ impl Portal {
             destroyed: None,
         };
         message.signature = member.bundle().sign(&message.signed_bytes());
-        let own = Addressee { mailbox: member.mailbox(), public: member.bundle().public() };
-        let holdings = std::iter::once(&own)
-            .chain(&addressees)
-            .map(|to| NewHolding::wrap(&message, to.mailbox, &to.public, &content_key))
-            .collect::<Result<_, _>>()?;
-        Ok(Ready { draft, message, body, holdings, addressees, newcomers, sender: member.account() })
+        let copy = |mailbox, public: &MailboxPublic| NewHolding::wrap(&message, mailbox, public, &content_key);
+        let own = copy(member.mailbox(), &member.bundle().public())?;
+        let summary = Summaries::of(member).seal(message.id, own.slot(), &Summary::of(content))?;
+        let others = addressees.iter().map(|to| copy(to.mailbox, &to.public));
+        let holdings = std::iter::once(Ok(own)).chain(others).collect::<Result<_, _>>()?;
+        Ok(Ready { draft, message, body, summary, holdings, addressees, newcomers, sender: member.account() })
     }
 }
 
@@ -323,7 +325,7 @@ impl Ready {
         audit: &crate::crypto::MacKey,
         notices: &crate::crypto::Key32,
     ) -> Result<(), Error> {
-        let Self { draft, message, body, holdings, addressees, newcomers, sender } = self;
+        let Self { draft, message, body, summary, holdings, addressees, newcomers, sender } = self;
         let files = drafts::blobs(tx, message.sender, draft)?;
         if tx.record::<Message>(message.id.bytes())?.is_some() || files != message.blobs.iter().copied().collect() {
             return Err(Error::Conflict);
@@ -353,6 +355,7 @@ impl Ready {
         for holding in holdings {
             holding.give(tx, &message)?;
         }
+        summaries::put(tx, message.sender, message.id, &summary);
         due::due(tx, Due::Message(message.id), message.expires);
         drafts::forget(tx, message.sender, draft, true)?;
         for holder in &message.holders {

@@ -5,7 +5,6 @@
 //! later run opens it. [`Member`], [`Manager`] and [`Admin`] have private fields and are made only here.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use data_encoding::BASE64URL_NOPAD;
@@ -14,8 +13,8 @@ use serde::Serialize;
 
 use super::accounts::{self, Account, Email, Judged, Plan, Status};
 use super::audit::{self, Event};
-use super::glances::{Glance, Glances};
-use super::ids::{AccountId, MailboxId, MessageId};
+use super::counts::Counts;
+use super::ids::{AccountId, MailboxId};
 use super::portal::{DAY, Error, HOUR, MINUTE, Portal};
 use super::time::Timestamp;
 use crate::crypto::identity::Bundle;
@@ -40,13 +39,11 @@ pub type SessionId = [u8; 32];
 pub struct Sessions {
     boot: Key32,
     open: Mutex<HashMap<SessionId, Session>>,
-    /// How often glances were forgotten; changes under the lock of `open` only.
-    forgotten: AtomicU64,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { boot: Key32::generate(), open: Mutex::default(), forgotten: AtomicU64::new(0) }
+        Self { boot: Key32::generate(), open: Mutex::default() }
     }
 }
 
@@ -57,16 +54,6 @@ struct Session {
     started: Timestamp,
     seen: Timestamp,
     agent: String,
-    /// What its lists have shown.
-    glances: Glances,
-}
-
-impl Session {
-    /// Forgets the keys, and what was read with them.
-    fn end(&mut self) {
-        self.wrap = None;
-        self.glances.clear();
-    }
 }
 
 /// What every page shows of the person who looks at it.
@@ -86,8 +73,8 @@ pub struct Me {
     pub is_admin: bool,
     /// Whether there is an outbox page for them.
     pub has_outbox: bool,
-    /// Threads with something unread.
-    pub unread: u32,
+    /// What stands beside the folders.
+    pub counts: Counts,
     /// Seconds without a request that end the session.
     pub idle_seconds: i64,
     /// IANA time zone.
@@ -135,40 +122,8 @@ impl Sessions {
             let Some(oldest) = own.min_by_key(|(_, session)| session.seen).map(|(id, _)| *id) else { break };
             open.remove(&oldest);
         }
-        open.insert(
-            lookup(&token),
-            Session { account, wrap, started: now, seen: now, agent, glances: Glances::default() },
-        );
+        open.insert(lookup(&token), Session { account, wrap, started: now, seen: now, agent });
         Ok(BASE64URL_NOPAD.encode(&token))
-    }
-
-    /// What a session's lists have shown of a message.
-    pub(super) fn glance(&self, session: SessionId, id: MessageId) -> Option<Glance> {
-        self.open().get(&session)?.glances.get(id).cloned()
-    }
-
-    /// How often glances were forgotten until now: for [`Sessions::keep_glances`].
-    pub(super) fn forgotten(&self) -> u64 {
-        self.forgotten.load(SeqCst)
-    }
-
-    /// Keeps what a list has shown, unless something was destroyed since its reading began, or the session is over.
-    pub(super) fn keep_glances(&self, session: SessionId, since: u64, new: Vec<(MessageId, Glance)>) {
-        let mut open = self.open();
-        if self.forgotten.load(SeqCst) == since
-            && let Some(session) = open.get_mut(&session).filter(|session| session.wrap.is_some())
-        {
-            session.glances.keep(new.into_iter());
-        }
-    }
-
-    /// Forgets what any list has shown of destroyed messages.
-    pub(super) fn forget_glances(&self, destroyed: &[MessageId]) {
-        let mut open = self.open();
-        self.forgotten.fetch_add(1, SeqCst);
-        for session in open.values_mut() {
-            destroyed.iter().for_each(|id| session.glances.forget(*id));
-        }
     }
 
     /// Ends every session of a person but one.
@@ -388,7 +343,7 @@ impl Portal {
             let mut open = self.sessions.open();
             let session = open.get_mut(&id).ok_or(Error::NotFound)?;
             if now.since(session.seen) > idle_millis || now.since(session.started) > SESSION_LIFE_MAX {
-                session.end();
+                session.wrap = None;
             }
             let wrap = session.wrap.clone().ok_or(Error::Expired)?;
             session.seen = now;
@@ -418,7 +373,7 @@ impl Portal {
             is_manager: member.manager,
             is_admin: member.admin,
             has_outbox: member.admin && self.has_outbox(),
-            unread: self.unread(member)?,
+            counts: self.counts(member)?,
             idle_seconds: member.idle_millis / 1000,
             time_zone: account.time_zone,
             email: account.email.to_string(),
@@ -468,38 +423,10 @@ impl Portal {
         let (now, idle) = (self.now(), i64::from(idle) * MINUTE);
         self.sessions.open().retain(|_, session| {
             if now.since(session.seen) > idle || now.since(session.started) > SESSION_LIFE_MAX {
-                session.end();
+                session.wrap = None;
             }
             now.since(session.seen) < REMEMBERED
         });
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn glances_end_with_the_session_and_with_what_they_show() {
-        let (sessions, account, now) = (Sessions::default(), AccountId::generate(), Timestamp(1_795_428_000_000));
-        let token = sessions.begin(account, &Bundle::generate(), now, String::new()).unwrap();
-        let session = lookup(&parse(&token).unwrap());
-        let (kept, destroyed) = (MessageId::generate(), MessageId::generate());
-        let glance = || Glance { subject: "Tooth 14".to_owned(), snippet: String::new(), files: 0 };
-        sessions.keep_glances(session, sessions.forgotten(), vec![(kept, glance()), (destroyed, glance())]);
-        assert_eq!(sessions.glance(session, kept).unwrap().subject, "Tooth 14");
-
-        let before = sessions.forgotten();
-        sessions.forget_glances(&[destroyed]);
-        assert!(sessions.glance(session, destroyed).is_none());
-        sessions.keep_glances(session, before, vec![(destroyed, glance())]);
-        assert!(sessions.glance(session, destroyed).is_none(), "it was read before it was destroyed");
-        assert!(sessions.glance(session, kept).is_some());
-
-        sessions.open().get_mut(&session).unwrap().end();
-        assert!(sessions.glance(session, kept).is_none());
-        sessions.keep_glances(session, sessions.forgotten(), vec![(kept, glance())]);
-        assert!(sessions.glance(session, kept).is_none(), "the session is over");
     }
 }

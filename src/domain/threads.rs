@@ -2,7 +2,7 @@
 
 use super::accounts::{self, Corrected};
 use super::audit::{self, Event};
-use super::filing;
+use super::filing::{self, Folder};
 use super::ids::{MessageId, ThreadId};
 use super::invites::{self, ReadOut};
 use super::messages::{self, Content, Correspondent, Holder, Message, Opened};
@@ -18,6 +18,12 @@ pub struct ThreadView {
     pub id: ThreadId,
     /// Its messages, oldest first.
     pub messages: Vec<MessageView>,
+    /// Where it stands.
+    pub folder: Folder,
+    /// Whether it is starred.
+    pub starred: bool,
+    /// Whether its reader marked it as unread.
+    pub marked_unread: bool,
 }
 
 /// A message in its conversation.
@@ -73,7 +79,9 @@ impl Portal {
             for message in messages::of_thread(tx, member.mailbox(), id)? {
                 views.push(self.message_view(tx, member, message.id, now)?);
             }
-            Ok::<_, Error>(ThreadView { id, messages: views })
+            let filed = filing::filed(tx, member.mailbox(), id)?;
+            let (folder, starred, marked_unread) = (filed.folder(), filed.starred, filed.marked_unread);
+            Ok::<_, Error>(ThreadView { id, messages: views, folder, starred, marked_unread })
         })?;
         if view.messages.is_empty() {
             return Err(Error::NotFound);
@@ -122,7 +130,7 @@ impl Portal {
     fn record_opened(&self, member: &Member, view: &ThreadView, now: Timestamp) -> Result<(), Error> {
         let new = view.messages.iter().filter(|view| view.unread && view.content().is_some());
         let new: Vec<MessageId> = new.map(|view| view.message.id).collect();
-        if new.is_empty() {
+        if new.is_empty() && !view.marked_unread {
             return Ok(());
         }
         let (mailbox, account, thread, audit) = (member.mailbox(), member.account(), view.id, self.host.audit_key());
@@ -135,8 +143,10 @@ impl Portal {
                 holder.opened = Some(now);
                 messages::put(tx, &message)?;
                 audit::note(tx, &audit, now, Some(account), Event::MessageOpened, id)?;
+                // Its sender's list of what is waited for.
+                filing::refile(tx, message.sender, thread)?;
             }
-            filing::refile(tx, mailbox, thread)
+            filing::refile_opened(tx, mailbox, thread)
         })
     }
 }

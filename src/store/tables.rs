@@ -87,18 +87,22 @@ tables! {
     /// Sealed by: the holder's identity and the copy's slot.
     HOLDINGS = "holdings", guarded;
 
+    /// What lists show of copies. Key: mailbox id ‖ message id. Value: subject, beginning of the text, number of files,
+    /// no record. Sealed by: the holder's identity and the copy's slot.
+    SUMMARIES = "summaries", plain;
+
     /// Conversations. Key: mailbox id ‖ thread id ‖ sent (u64, ms) ‖ message id. Value: empty. Sealed by: nothing.
     THREAD_MESSAGES = "thread messages", plain;
 
-    /// Folders, newest first. Key: mailbox id ‖ folder (u8) ‖ NOT sent (u64, ms) ‖ thread or draft id. Value: message
-    /// or draft id, no record. Sealed by: nothing.
+    /// The lists of folders and filters. Key: mailbox id ‖ list (u8) ‖ NOT sent (u64, ms), or when the first of it is
+    /// destroyed ‖ thread or draft id. Value: message or draft id, no record. Sealed by: nothing.
     FOLDERS = "folders", plain;
 
     /// Where a thread stands in the folders. Key: mailbox id ‖ thread id. Value: a record. Sealed by: nothing.
     FILED = "filed", plain;
 
-    /// Unread threads. Key: mailbox id. Value: a record of their number. Sealed by: nothing.
-    UNREAD = "unread", plain;
+    /// Unread threads and drafts. Key: mailbox id. Value: a record of their numbers. Sealed by: nothing.
+    COUNTS = "counts", plain;
 
     /// Drafts. Key: mailbox id ‖ draft id. Value: [`Draft`](crate::domain::drafts::Draft). Sealed by: the writer's
     /// identity and the draft's slot.

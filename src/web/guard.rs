@@ -179,7 +179,12 @@ impl Asker {
 
     /// A sentence at the top of their next page.
     pub fn flash(&self, kind: FlashKind, text: impl Into<Said>) {
-        self.web.flashes.put(&self.csrf, Flash { kind, text: text.into() });
+        self.flash_with(Flash::of(kind, text));
+    }
+
+    /// The same with a way to take it back.
+    pub fn flash_with(&self, flash: Flash) {
+        self.web.flashes.put(&self.csrf, flash);
     }
 
     /// To another page of ours.

@@ -1,4 +1,4 @@
-//! Folders: Inbox, Sent, Drafts.
+//! Folders and their filters: Inbox, Sent, Drafts, Archive.
 
 use minijinja::{Value, context};
 use poem::web::Query;
@@ -8,42 +8,96 @@ use serde::Deserialize;
 use super::guard::Signed;
 use super::page::value;
 use super::when::Calendar;
-use crate::domain::filing::Folder;
+use crate::domain::Error;
+use crate::domain::filing::{Filter, Folder};
 use crate::domain::folders::{Gone, Page, Row, RowTarget, SentStatus};
 use crate::domain::sessions::initials;
 use crate::words::said::{Said, say};
 
-/// Where a page of a folder begins.
+/// What of a folder is asked for, and where its page begins.
 #[derive(Debug, Default, Deserialize)]
-pub struct Cursor {
+pub struct Place {
+    filter: Option<String>,
     before: Option<String>,
 }
 
 /// `GET /inbox`.
 #[handler]
-pub async fn inbox(signed: Signed, cursor: Query<Cursor>) -> Result<Response> {
-    show(&signed, Folder::Inbox, "inbox", say!("Inbox"), cursor.0.before).await
+pub async fn inbox(signed: Signed, place: Query<Place>) -> Result<Response> {
+    show(&signed, Folder::Inbox, place.0).await
 }
 
 /// `GET /sent`.
 #[handler]
-pub async fn sent(signed: Signed, cursor: Query<Cursor>) -> Result<Response> {
-    show(&signed, Folder::Sent, "sent", say!("Sent"), cursor.0.before).await
+pub async fn sent(signed: Signed, place: Query<Place>) -> Result<Response> {
+    show(&signed, Folder::Sent, place.0).await
 }
 
 /// `GET /drafts`.
 #[handler]
-pub async fn drafts(signed: Signed, cursor: Query<Cursor>) -> Result<Response> {
-    show(&signed, Folder::Drafts, "drafts", say!("Drafts"), cursor.0.before).await
+pub async fn drafts(signed: Signed, place: Query<Place>) -> Result<Response> {
+    show(&signed, Folder::Drafts, place.0).await
 }
 
-async fn show(signed: &Signed, folder: Folder, id: &str, title: Said, before: Option<String>) -> Result<Response> {
-    let (member, from) = (signed.member.clone(), before.clone());
-    let page = signed.web().portal.run(move |portal| portal.folder(&member, folder, from.as_deref())).await?;
-    let older = page.older.as_ref().map(|cursor| format!("/{id}?before={cursor}"));
-    let newer = before.map(|_| format!("/{id}"));
-    let rows = rows(signed, &page);
-    signed.page("pages/folder.html", context! { page => id, folder => id, title, rows, older, newer })
+/// `GET /archive`.
+#[handler]
+pub async fn archive(signed: Signed, place: Query<Place>) -> Result<Response> {
+    show(&signed, Folder::Archive, place.0).await
+}
+
+/// A folder's name in addresses and templates, and its title.
+pub fn folder_words(folder: Folder) -> (&'static str, Said) {
+    match folder {
+        Folder::Inbox => ("inbox", say!("Inbox")),
+        Folder::Sent => ("sent", say!("Sent")),
+        Folder::Drafts => ("drafts", say!("Drafts")),
+        Folder::Archive => ("archive", say!("Archive")),
+    }
+}
+
+/// A filter's name in addresses, and its words.
+fn filter_words(filter: Filter) -> (&'static str, Said) {
+    match filter {
+        Filter::All => ("", say!("All")),
+        Filter::Unread => ("unread", say!("Unread")),
+        Filter::Starred => ("starred", say!("Starred")),
+        Filter::Files => ("files", say!("With files")),
+        Filter::NotOpened => ("not-opened", say!("Not opened yet")),
+        Filter::Soon => ("soon", say!("Destroyed soon")),
+    }
+}
+
+async fn show(signed: &Signed, folder: Folder, place: Place) -> Result<Response> {
+    let wanted = place.filter.as_deref().unwrap_or_default();
+    let filter = folder.filters().iter().copied().find(|filter| filter_words(*filter).0 == wanted);
+    let filter = filter.ok_or(Error::NotFound)?;
+    let (member, from) = (signed.member.clone(), place.before.clone());
+    let page = signed.web().portal.run(move |portal| portal.folder(&member, folder, filter, from.as_deref())).await?;
+    let (id, title) = folder_words(folder);
+    let here = address(id, wanted, place.before.as_deref());
+    let filters: Value = folder.filters().iter().map(|one| filter_line(id, *one, *one == filter)).collect();
+    let own = context! {
+        page => id, folder => id, title, filters, filter => wanted, here,
+        rows => rows(signed, &page),
+        older => page.older.as_deref().map(|cursor| address(id, wanted, Some(cursor))),
+        newer => place.before.map(|_| address(id, wanted, None)),
+    };
+    signed.page("pages/folder.html", own)
+}
+
+fn filter_line(folder: &str, filter: Filter, current: bool) -> Value {
+    let (id, text) = filter_words(filter);
+    context! { id, text, current, url => address(folder, id, None) }
+}
+
+/// The address of a page of a list.
+fn address(folder: &str, filter: &str, before: Option<&str>) -> String {
+    let filter = Some(filter).filter(|filter| !filter.is_empty()).map(|filter| ("filter", filter));
+    let pairs: Vec<_> = filter.into_iter().chain(before.map(|cursor| ("before", cursor))).collect();
+    if pairs.is_empty() {
+        return format!("/{folder}");
+    }
+    format!("/{folder}?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
 }
 
 /// The lines of a page.
@@ -53,11 +107,12 @@ pub fn rows(signed: &Signed, page: &Page) -> Value {
 }
 
 fn line(row: &Row, calendar: &Calendar) -> Value {
-    let url = match row.to {
-        RowTarget::Thread(id) => format!("/threads/{id}"),
-        RowTarget::Draft(id) => format!("/compose?draft={id}"),
+    let (url, thread) = match row.to {
+        RowTarget::Thread(id) => (format!("/threads/{id}"), Some(id.to_string())),
+        RowTarget::Draft(id) => (format!("/compose?draft={id}"), None),
     };
     let (status, kind) = match &row.status {
+        _ if row.gone.is_some() => (None, None),
         Some(SentStatus::NotOpened) => (Some(say!("Not opened yet")), Some("wait")),
         Some(SentStatus::Opened(at)) => (Some(say!("Opened {date}", date = calendar.in_words(*at))), Some("ok")),
         Some(SentStatus::Undelivered) => (Some(say!("Notice could not be delivered")), Some("bad")),
@@ -65,6 +120,7 @@ fn line(row: &Row, calendar: &Calendar) -> Value {
     };
     context! {
         url,
+        thread,
         people => row.people.join(", "),
         initials => row.people.first().map(|name| initials(name)),
         subject => row.subject.as_str(),
@@ -73,6 +129,7 @@ fn line(row: &Row, calendar: &Calendar) -> Value {
         date => value(calendar.when(row.at)),
         files => row.files,
         unread => row.unread,
+        starred => row.starred,
         expiry => value(row.expires.map(|at| calendar.expiry(at))),
         status,
         status_kind => kind,

@@ -10,7 +10,7 @@
 //! | [`refusal`], [`answer`], [`headers`] | refusals and faults, as pages or JSON; the headers on every answer |
 //! | [`page`], [`assets`] | templates, and the files that pages need |
 //! | [`open`], [`setup`], [`sign_in`], [`register`] | what a stranger may see, and how they become somebody |
-//! | [`mailbox`], [`thread`], [`compose`], [`uploads`], [`files`] | folders, conversations, writing, files in and out |
+//! | [`mailbox`], [`marks`], [`thread`], [`compose`], [`uploads`], [`files`] | folders, conversations, writing, files in and out |
 //! | [`profile`], [`people`], [`admin`] | oneself, everybody, the installation |
 //! | [`when`], [`prose`], [`letters`] | dates and sizes, what people wrote as safe markup, letters for the mail gateway |
 
@@ -39,6 +39,7 @@ pub mod headers;
 pub mod letters;
 pub mod limits;
 pub mod mailbox;
+pub mod marks;
 pub mod methods;
 pub mod open;
 pub mod page;

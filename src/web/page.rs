@@ -79,6 +79,24 @@ pub struct Flash {
     pub kind: FlashKind,
     /// The sentence.
     pub text: Said,
+    /// How to take it back.
+    pub undo: Option<Undo>,
+}
+
+/// A form that takes back what was done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Undo {
+    /// Where it goes.
+    pub url: &'static str,
+    /// Names and values of its fields.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Flash {
+    /// A sentence alone.
+    pub fn of(kind: FlashKind, text: impl Into<Said>) -> Self {
+        Self { kind, text: text.into(), undo: None }
+    }
 }
 
 /// Good news or bad.
@@ -139,7 +157,7 @@ mod tests {
     #[test]
     fn flashes_are_taken_once() {
         let flashes = Flashes::default();
-        flashes.put("a", Flash { kind: FlashKind::Ok, text: "Saved.".into() });
+        flashes.put("a", Flash::of(FlashKind::Ok, "Saved."));
         assert!(flashes.take("b").is_none());
         assert_eq!(flashes.take("a").unwrap().text, Said::from("Saved."));
         assert!(flashes.take("a").is_none());

@@ -7,7 +7,9 @@ use poem::Route;
 use poem::http::Method;
 
 use super::methods::{Methods, get, post};
-use super::{admin, assets, compose, files, mailbox, open, people, profile, register, setup, sign_in, thread, uploads};
+use super::{
+    admin, assets, compose, files, mailbox, marks, open, people, profile, register, setup, sign_in, thread, uploads,
+};
 
 /// All of them.
 pub fn all() -> Route {
@@ -34,6 +36,8 @@ pub fn all() -> Route {
         .at("/inbox", get(mailbox::inbox))
         .at("/sent", get(mailbox::sent))
         .at("/drafts", get(mailbox::drafts))
+        .at("/archive", get(mailbox::archive))
+        .at("/threads", post(marks::submit))
         .at("/compose", get(compose::write).post(compose::submit))
         .at("/recipients", get(compose::recipient))
         .at("/drafts/:id", post(compose::autosave))

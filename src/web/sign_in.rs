@@ -34,12 +34,12 @@ pub fn show(anyone: Anyone, arrival: Result<Query<Arrival>>) -> Result<Response>
     if anyone.me().is_some() {
         return Ok(anyone.go(local_path(&arrival.next)));
     }
-    let say = |text: &'static str| value(Flash { kind: FlashKind::Ok, text: text.into() });
+    let say = |text: &'static str| value(Flash::of(FlashKind::Ok, text));
     let next = arrival.next.as_str();
     if arrival.locked == "1" {
         let text = "After five wrong passwords this account is locked, and you are signed out everywhere. The practice \
                     can unlock it.";
-        let flash = value(Flash { kind: FlashKind::Error, text: text.into() });
+        let flash = value(Flash::of(FlashKind::Error, text));
         return anyone.page("pages/sign_in.html", context! { next, flash });
     }
     match (arrival.saved.as_str(), arrival.idle.as_str()) {

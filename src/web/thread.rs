@@ -6,11 +6,11 @@ use poem::{Response, Result, handler};
 
 use super::body::Form;
 use super::guard::Signed;
-use super::mailbox::{gone_words, rows};
+use super::mailbox::{folder_words, gone_words, rows};
 use super::page::{FlashKind, value};
 use super::prose;
 use super::when::{Calendar, file_count, size};
-use crate::domain::filing::Folder;
+use crate::domain::filing::{Filter, Folder};
 use crate::domain::folders::Gone;
 use crate::domain::ids::{AccountId, MessageId, ThreadId};
 use crate::domain::messages::{Correspondent, FileInfo, NoticeState, Opened};
@@ -24,20 +24,18 @@ use crate::words::said::{Part, Said, say};
 #[handler]
 pub async fn show(signed: Signed, Path(id): Path<String>) -> Result<Response> {
     let (member, id) = (signed.member.clone(), id.parse::<ThreadId>()?);
-    let (thread, page, sent, me) = signed
+    let (thread, page, me) = signed
         .web()
         .portal
         .run(move |portal| {
             let thread = portal.thread(&member, id)?;
-            let sent = thread.messages.iter().all(|view| view.mine);
-            let folder = if sent { Folder::Sent } else { Folder::Inbox };
             // Asked for again: what has just been opened is no longer counted as unread.
-            Ok((thread, portal.folder(&member, folder, None)?, sent, portal.me(&member)?))
+            let page = portal.folder(&member, thread.folder, Filter::All, None)?;
+            Ok((thread, page, portal.me(&member)?))
         })
         .await?;
-    let (list_title, list_url, folder) =
-        if sent { (say!("Sent"), "/sent", "sent") } else { (say!("Inbox"), "/inbox", "inbox") };
-    let list = rows(&signed, &page);
+    let (folder, list_title) = folder_words(thread.folder);
+    let (list_url, list) = (format!("/{folder}"), rows(&signed, &page));
     let own = context! { list_title, list_url, folder, rows => list, page => "thread", me => value(me) };
     let context = context! { ..own, ..page_of(&signed, &thread) };
     signed.page("pages/thread.html", context)
@@ -61,7 +59,11 @@ fn page_of(signed: &Signed, thread: &ThreadView) -> Value {
     let (now, sends_mail) = (signed.web().clock.now(), signed.web().portal.options().sends_mail);
     let messages: Value = thread.messages.iter().map(|view| message(view, &calendar, now, sends_mail)).collect();
     context! {
-        thread => context! { subject, print_url => format!("{url}/print"), url },
+        thread => context! {
+            id => thread.id.to_string(), subject, print_url => format!("{url}/print"), url,
+            starred => thread.starred, archived => thread.folder == Folder::Archive,
+            received => thread.folder != Folder::Sent,
+        },
         messages,
         can_reply => reply.is_some(),
         reply_all_url => reply.as_ref().filter(|_| many).map(|url| format!("{url}&all=1")),

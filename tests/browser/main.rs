@@ -39,6 +39,8 @@ journeys! {
     message,
     /// Another date, recall, a deleted copy, the date that comes.
     destruction,
+    /// Filters, several conversations at once, archive, stars, undo.
+    folders,
     /// Saved by itself, found again, two tabs.
     drafts,
     /// Uploads over a connection that breaks.

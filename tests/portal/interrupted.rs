@@ -123,7 +123,7 @@ fn what_a_kill_left_half_destroyed_is_destroyed_at_the_next_start() {
     assert!(store.blank_slots().is_empty());
     drop(store);
     back_again(&mut world, &mut ann, &mut lee);
-    assert!(between(&seen(&mut ann, "/sent"), "<ul class=\"rows\">", "</ul>").contains("This stays."), "{kept}");
+    assert!(between(&seen(&mut ann, "/sent"), "<ul class=\"rows", "</ul>").contains("This stays."), "{kept}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod crawl;
 mod drafts;
 mod expiry;
 mod files;
+mod folders;
 mod forged;
 mod forms;
 mod guesses;

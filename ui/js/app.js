@@ -6,6 +6,7 @@ import "./panels.js";
 import "./tips.js";
 
 const elements = {
+  "seal-choose": "./choose.js",
   "seal-draft": "./draft.js",
   "seal-idle": "./idle.js",
   "seal-print": "./print.js",
