@@ -183,6 +183,7 @@ pub async fn start_with(mut config: Config, clock: Arc<dyn Clock>, patience: Pat
     let mut tasks = JoinSet::new();
     let (front, door) = (Front::new(Arc::clone(&web)), Arc::new(Door::new(&config)));
     tasks.spawn(connection::accept(listener, Arc::new(Reception { front, door, patience }), stop.clone()));
+    tasks.spawn(end_streams(Arc::clone(&web), stop.clone()));
     for which in [Loop::Sweep, Loop::Outbox, Loop::Upkeep] {
         tasks.spawn(repeat(which, Arc::clone(&bells), Arc::clone(&web), stop.clone()));
     }
@@ -262,6 +263,12 @@ fn must_erase(config: &Config) -> Result<Option<String>, ServeError> {
 
 fn make_private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Ends what would keep its connection for ever, when the end has begun.
+async fn end_streams(web: Arc<Web>, mut stop: Stop) {
+    reached(&mut stop, Phase::Finishing).await;
+    web.ending.send_replace(true);
 }
 
 /// One round of a loop: does what is due, or a batch of it, and says when more will be. "Now" means at once.

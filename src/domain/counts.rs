@@ -16,6 +16,8 @@ pub struct Counts {
     pub archive_unread: u32,
     /// Drafts.
     pub drafts: u32,
+    /// Changes whenever anything in the folders does.
+    pub revision: u64,
 }
 
 impl Record for Counts {
@@ -28,13 +30,11 @@ pub(super) fn of(tx: &impl Tx, mailbox: MailboxId) -> Result<Counts, Error> {
     Ok(tx.record::<Counts>(mailbox.bytes())?.unwrap_or_default())
 }
 
-/// Changes those of a mailbox.
+/// Changes those of a mailbox, in whose folders something changes.
 pub(super) fn change(tx: &mut WriteTx<'_>, mailbox: MailboxId, change: impl FnOnce(&mut Counts)) -> Result<(), Error> {
     let was = of(tx, mailbox)?;
     let mut is = was.clone();
     change(&mut is);
-    if was != is {
-        tx.put_record(mailbox.bytes(), &is)?;
-    }
-    Ok(())
+    is.revision = was.revision.wrapping_add(1);
+    Ok(tx.put_record(mailbox.bytes(), &is)?)
 }

@@ -3,6 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::sessions::Sessions;
 use super::time::{Clock, Timestamp};
 use super::uploads::Uploads;
@@ -208,6 +210,11 @@ impl Portal {
     /// Returns when the last of everything that uses the portal has gone, and its data is closed.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
         self.store.closed()
+    }
+
+    /// Changes whenever anything was written: for whoever waits for news, and then looks whether it is theirs.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.store.commits()
     }
 
     /// Whether the store answers.

@@ -328,6 +328,18 @@ impl Portal {
     /// # Errors
     /// [`Error::Expired`] when the session was idle too long or is too old; [`Error::NotFound`] when there is none.
     pub fn member(&self, token: &str) -> Result<Member, Error> {
+        self.member_by(token, true)
+    }
+
+    /// The same for what a page asks by itself: nobody need be there.
+    ///
+    /// # Errors
+    /// As for [`Portal::member`].
+    pub fn member_unseen(&self, token: &str) -> Result<Member, Error> {
+        self.member_by(token, false)
+    }
+
+    fn member_by(&self, token: &str, is_alive: bool) -> Result<Member, Error> {
         let token = parse(token)?;
         let (id, now) = (lookup(&token), self.now());
         let account_id = self.sessions.open().get(&id).map(|session| session.account).ok_or(Error::NotFound)?;
@@ -346,7 +358,9 @@ impl Portal {
                 session.wrap = None;
             }
             let wrap = session.wrap.clone().ok_or(Error::Expired)?;
-            session.seen = now;
+            if is_alive {
+                session.seen = now;
+            }
             wrap
         };
         let bundle = Bundle::open(&self.sessions.key(&token), account_id.bytes(), &wrap)?;

@@ -219,6 +219,7 @@ impl Writer {
             }
         }
         self.last = number;
+        self.shared.commits.send_replace(number);
         settle(&self.shared.slots, &self.shared.blobs, &staged);
         Ok(())
     }

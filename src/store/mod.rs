@@ -60,8 +60,8 @@ struct Shared {
     slots: SlotFile,
     blobs: Blobs,
     row_key: MacKey,
-    /// Dropped last, when everything above is closed: [`Store::closed`] waits for that.
-    open: watch::Sender<()>,
+    /// The number of the last commit. Dropped last, when everything above is closed: [`Store::closed`] waits for that.
+    commits: watch::Sender<u64>,
 }
 
 struct Inner {
@@ -84,7 +84,7 @@ impl Store {
             slots: SlotFile::open(dir, host)?,
             blobs: Blobs::at(dir)?,
             row_key: host.row_key().clone(),
-            open: watch::Sender::default(),
+            commits: watch::Sender::default(),
         });
         let mut writer = Writer::new(Arc::clone(&shared), Reserve::open(dir)?)?;
         let snapshot = ReadTx::new(shared.engine.begin_read()?, &shared.row_key);
@@ -178,8 +178,14 @@ impl Store {
 
     /// Returns when the last handle is gone and the files are closed: from then on the store can be opened again.
     pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut open = self.inner.shared.open.subscribe();
-        async move { while open.changed().await.is_ok() {} }
+        let mut commits = self.commits();
+        async move { while commits.changed().await.is_ok() {} }
+    }
+
+    /// Changes with every commit, and is closed with the store. It keeps nothing open.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.shared.commits.subscribe()
     }
 
     /// Nightly: carries the living slots over to a new file under a new epoch key. Writes wait meanwhile.

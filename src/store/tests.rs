@@ -34,7 +34,7 @@ impl Bench {
             slots: SlotFile::open(self.dir.path(), &self.host).unwrap(),
             blobs: Blobs::at(self.dir.path()).unwrap(),
             row_key: self.host.row_key().clone(),
-            open: watch::Sender::default(),
+            commits: watch::Sender::default(),
         });
         let writer = Writer::new(Arc::clone(&shared), Reserve::open(self.dir.path()).unwrap()).unwrap();
         (shared, writer)

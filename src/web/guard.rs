@@ -122,7 +122,7 @@ impl Signed {
 
 impl Asker {
     /// What every handler may reach.
-    pub fn web(&self) -> &Web {
+    pub fn web(&self) -> &Arc<Web> {
         &self.web
     }
 
@@ -201,7 +201,7 @@ impl Asker {
     pub(super) async fn for_failure(web: &Web, headers: &HeaderMap) -> Value {
         let token = web.cookies.read(headers, Cookie::Session).map(str::to_owned);
         let csrf = token.as_deref().map(|token| web.csrf.token(token)).unwrap_or_default();
-        let (me, practice) = match standing(web, token).await {
+        let (me, practice) = match standing(web, headers, token).await {
             Ok((session, practice)) => (session.map(|(_, me)| me), practice),
             Err(_) => (None, String::new()),
         };
@@ -217,11 +217,20 @@ fn base(lang: &str, csrf: &str, me: Option<&Me>, practice: &str, flash: Option<F
     }
 }
 
+/// What a page asks by itself says so in this header: it is no sign that somebody is there.
+const UNSEEN: &str = "x-unseen";
+
 /// Whose session this is, if anybody's still, and the name of the practice.
-async fn standing(web: &Web, token: Option<String>) -> Result<(Option<(Member, Me)>, String), Error> {
+async fn standing(
+    web: &Web,
+    headers: &HeaderMap,
+    token: Option<String>,
+) -> Result<(Option<(Member, Me)>, String), Error> {
+    let is_unseen = headers.contains_key(UNSEEN);
     web.portal
         .run(move |portal| {
-            let session = match token.map(|token| portal.member(&token)) {
+            let member = |token: String| if is_unseen { portal.member_unseen(&token) } else { portal.member(&token) };
+            let session = match token.map(member) {
                 Some(Ok(member)) => {
                     let me = portal.me(&member)?;
                     Some((member, me))
@@ -253,7 +262,7 @@ impl Signed {
         let Some(token) = web.cookies.read(req.headers(), Cookie::Session).map(str::to_owned) else {
             return Err(Refusal::SignIn { next, was_signed_in: false }.into());
         };
-        let (session, practice) = standing(&web, Some(token.clone())).await?;
+        let (session, practice) = standing(&web, req.headers(), Some(token.clone())).await?;
         let Some((member, me)) = session else { return Err(Refusal::SignIn { next, was_signed_in: true }.into()) };
         if member.kit_missing() && !KIT_PATHS.contains(&req.uri().path()) {
             return Err(Refusal::KitFirst.into());
@@ -357,7 +366,7 @@ impl<'a> FromRequest<'a> for Anyone {
         let web = web_of(req)?;
         let known = |cookie| web.cookies.read(req.headers(), cookie).map(str::to_owned);
         let (session_token, visit) = (known(Cookie::Session), known(Cookie::Visit));
-        let (session, practice) = standing(&web, session_token.clone()).await?;
+        let (session, practice) = standing(&web, req.headers(), session_token.clone()).await?;
         let me = session.map(|(_, me)| me);
         let signed = session_token.filter(|_| me.is_some()).map(|token| web.csrf.token(&token));
         let known = visit.as_deref().map(|visit| web.csrf.token(visit));

@@ -10,6 +10,7 @@
 //! | [`refusal`], [`answer`], [`headers`] | refusals and faults, as pages or JSON; the headers on every answer |
 //! | [`page`], [`assets`] | templates, and the files that pages need |
 //! | [`open`], [`setup`], [`sign_in`], [`register`] | what a stranger may see, and how they become somebody |
+//! | [`events`] | what tells a page that something has changed |
 //! | [`mailbox`], [`marks`], [`thread`], [`compose`], [`uploads`], [`files`] | folders, conversations, writing, files in and out |
 //! | [`profile`], [`people`], [`admin`] | oneself, everybody, the installation |
 //! | [`when`], [`prose`], [`letters`] | dates and sizes, what people wrote as safe markup, letters for the mail gateway |
@@ -17,6 +18,7 @@
 use std::sync::Arc;
 
 use poem::http::{HeaderMap, header};
+use tokio::sync::watch;
 
 use crate::config::{Config, PublicUrl};
 use crate::domain::{Clock, Error, Portal};
@@ -32,6 +34,7 @@ pub mod client;
 pub mod compose;
 pub mod cookies;
 pub mod csrf;
+pub mod events;
 pub mod files;
 pub mod front;
 pub mod guard;
@@ -81,6 +84,8 @@ pub struct Web {
     pub cookies: cookies::Cookies,
     /// One-time messages that wait for the next page.
     pub flashes: page::Flashes,
+    /// Turns true when the server ends: streams that would go on for ever end with it.
+    pub ending: watch::Sender<bool>,
 }
 
 impl Web {
@@ -109,6 +114,7 @@ impl Web {
             csrf: csrf::Csrf::default(),
             cookies,
             flashes: page::Flashes::default(),
+            ending: watch::Sender::new(false),
         })
     }
 

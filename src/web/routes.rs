@@ -8,7 +8,8 @@ use poem::http::Method;
 
 use super::methods::{Methods, get, post};
 use super::{
-    admin, assets, compose, files, mailbox, marks, open, people, profile, register, setup, sign_in, thread, uploads,
+    admin, assets, compose, events, files, mailbox, marks, open, people, profile, register, setup, sign_in, thread,
+    uploads,
 };
 
 /// All of them.
@@ -33,6 +34,7 @@ pub fn all() -> Route {
         // Signed
         .at("/sign-out", post(sign_in::leave))
         .at("/still-here", get(sign_in::still_here))
+        .at("/events", get(events::listen))
         .at("/inbox", get(mailbox::inbox))
         .at("/sent", get(mailbox::sent))
         .at("/drafts", get(mailbox::drafts))

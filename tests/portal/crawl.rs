@@ -24,7 +24,8 @@ fn every_page_can_be_looked_at_and_nothing_is_different() {
         [format!("/compose?draft={written}"), format!("/compose?reply={message}"), "/drafts?before=00".into()];
     let mut paths: Vec<String> = vec!["/recipients?address=lee@hillside.example".into()];
     paths.extend(queries);
-    for route in all().into_iter().filter(|route| route.method == "GET") {
+    // A stream that goes on has tests of its own.
+    for route in all().into_iter().filter(|route| route.method == "GET" && route.path != "/events") {
         let path = match route.path.as_str() {
             "/assets/:version/*path" => format!("/assets/{style}"),
             "/setup/:token" => setup.clone(),

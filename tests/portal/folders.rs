@@ -23,7 +23,9 @@ fn listed(client: &mut Client, path: &str) -> Vec<String> {
 fn count(client: &mut Client, folder: &str) -> Option<u32> {
     let page = read(client, "/profile");
     let link = between(&page, &format!("<a class=\"nav-link\" href=\"/{folder}\""), "</a>");
-    link.split("class=\"count").nth(1).map(|rest| between(rest, ">", "<").trim().parse().unwrap())
+    let shown =
+        link.split("class=\"count").nth(1).filter(|count| !count.split('>').next().unwrap().ends_with(" hidden"));
+    shown.map(|rest| between(rest, ">", "<").trim().parse().unwrap())
 }
 
 fn write(from: &mut Client, subject: &str) -> String {

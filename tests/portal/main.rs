@@ -7,6 +7,7 @@ mod client;
 mod compose;
 mod crawl;
 mod drafts;
+mod events;
 mod expiry;
 mod files;
 mod folders;
