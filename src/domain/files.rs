@@ -108,7 +108,11 @@ impl Watch {
 
     /// A file's sealed bytes, opened and checked.
     fn file(&self, info: &FileInfo) -> Result<ContentReader<Checked<std::fs::File>>, Error> {
-        let sealed = self.store.blobs().open(info.blob)?;
+        let sealed = match self.store.blobs().open(info.blob) {
+            Ok(sealed) => sealed,
+            // Destroyed since its message was read, it is no fault that it is gone.
+            Err(fault) => return Err(self.look().err().unwrap_or(fault.into())),
+        };
         let checked = Checked::new(sealed, self.digester.begin(), info.digest);
         Ok(ContentReader::new(checked, &info.key)?)
     }
