@@ -9,6 +9,7 @@ const elements = {
   "seal-choose": "./choose.js",
   "seal-draft": "./draft.js",
   "seal-idle": "./idle.js",
+  "seal-keys": "./keys.js",
   "seal-live": "./live.js",
   "seal-print": "./print.js",
   "seal-recipient": "./recipient.js",

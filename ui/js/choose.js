@@ -8,7 +8,10 @@ class Choose extends HTMLElement {
   connectedCallback() {
     this.#all.closest("label").hidden = false;
     this.#all.addEventListener("change", () => this.#set(this.#boxes, this.#all.checked));
-    for (const box of this.#boxes) box.addEventListener("click", (event) => this.#pick(box, event.shiftKey));
+    // On the whole list: its lines are replaced when something arrives.
+    this.addEventListener("click", ({ target, shiftKey }) => {
+      if (target.matches(".row-tick input")) this.#pick(target, shiftKey);
+    });
     // Back from another page, the browser ticks again what was ticked.
     addEventListener("pageshow", () => this.#show());
     this.#show();
@@ -24,7 +27,7 @@ class Choose extends HTMLElement {
 
   #pick(box, isRange) {
     const boxes = this.#boxes;
-    if (isRange && this.#last) {
+    if (isRange && boxes.includes(this.#last)) {
       const ends = [boxes.indexOf(this.#last), boxes.indexOf(box)].sort((a, b) => a - b);
       this.#set(boxes.slice(ends[0], ends[1] + 1), box.checked);
     }

@@ -18,6 +18,8 @@ export default async function play(stage) {
   await choose(bob);
   await archive(bob);
   await star(bob);
+  await arrive(stage, bob);
+  await keys(stage, bob);
   await remove(bob);
 }
 
@@ -84,6 +86,38 @@ async function star(bob) {
   await bob.open("Inbox");
 }
 
+/** What arrives while the page is open: the list, the number, the title, and a voice. */
+async function arrive(stage, bob) {
+  await bob.page.waitForFunction(() => document.title.startsWith("("));
+  await stage.ask("turn", { seconds: 60 });
+  await stage.ask("send", { to: BOB.email, subject: "Just in", body: "It came while you looked." });
+  await bob.page.getByRole("link", { name: "Just in" }).waitFor();
+  await bob.page.waitForFunction(() => document.querySelector("seal-live [role=status]").textContent === "1 new message has arrived.");
+  await bob.look("an inbox with something that has just come");
+}
+
+async function keys(stage, bob) {
+  if (stage.isPhone) return;
+  const { keyboard } = bob.page;
+  await bob.page.getByRole("heading", { level: 1 }).click();
+  await keyboard.press("?");
+  await bob.page.getByRole("heading", { name: "Keyboard shortcuts" }).waitFor();
+  await bob.look("the list of shortcuts");
+  await keyboard.press("Escape");
+  await keyboard.press("j");
+  await keyboard.press("j");
+  assert.equal(await bob.page.evaluate(() => document.activeElement.textContent), "Rota");
+  await keyboard.press("x");
+  await bob.page.getByText("1 chosen").waitFor();
+  await keyboard.press("x");
+  await keyboard.press("k");
+  await keyboard.press("o");
+  await bob.page.getByRole("heading", { level: 1, name: "Just in" }).waitFor();
+  await keyboard.press("e");
+  await bob.page.getByText("The conversation is archived.").waitFor();
+  assert(!(await rows(bob)).includes("Just in"));
+}
+
 async function remove(bob) {
   for (const subject of ["Rota", "Welcome"]) await tick(bob, subject).check();
   await button(bob, "Delete").click();
@@ -96,5 +130,5 @@ async function remove(bob) {
   await bob.page.getByText("in 2 conversations, for good").waitFor();
   await button(bob, "Delete").click();
   await bob.page.getByText("Your copies in 2 conversations are destroyed.").waitFor();
-  assert.deepEqual(await rows(bob), ["Recall list", "Crown 26"]);
+  assert.deepEqual((await rows(bob)).filter((subject) => subject !== "Just in"), ["Recall list", "Crown 26"]);
 }
