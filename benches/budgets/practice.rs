@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 
 use sealpost::config::Config;
-use sealpost::domain::drafts::DraftText;
+use sealpost::domain::drafts::{DraftText, Invitee};
 use sealpost::domain::ids::DraftId;
 use sealpost::domain::send::Sent;
 use sealpost::domain::sessions::Member;
@@ -39,7 +39,7 @@ pub struct Practice {
 pub fn text(to: &str, number: usize) -> DraftText {
     DraftText {
         to: to.to_owned(),
-        relationship: "doctor_mine".to_owned(),
+        invitees: vec![Invitee { relationship: "doctor_mine".to_owned(), ..Invitee::default() }],
         subject: format!("Tooth {}, findings and plan, number {number}", number % 32 + 11),
         body: body(),
         expires: "30".to_owned(),

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::accounts;
+use super::blobs;
 use super::due::{self, Due};
 use super::fields::{self, EXPIRY_DAYS_MAX};
 use super::filing;
@@ -19,7 +20,7 @@ use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic};
 use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
 use crate::crypto::{CryptoError, Parcel};
-use crate::store::tables::{BLOBS, DRAFT_FILES, DRAFTS};
+use crate::store::tables::{DRAFT_FILES, DRAFTS};
 use crate::store::{BlobId, Direction, Record, Store, Table, Tx, WriteTx};
 use crate::words::said::say;
 
@@ -69,33 +70,18 @@ impl Record for DraftFile {
     const VERSION: u8 = 1;
 }
 
-/// Whose a blob is. Key: blob.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct BlobRow {
-    /// The draft that it was uploaded to.
-    pub owner: DraftId,
-}
-
-impl Record for BlobRow {
-    const TABLE: Table = BLOBS;
-    const VERSION: u8 = 1;
-}
-
 /// The form of a message as it was left.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DraftText {
     /// Addresses as typed.
     pub to: String,
-    /// Value of the relationship field.
-    pub relationship: String,
-    /// For a new address.
-    pub first_name: String,
-    /// For a new address.
-    pub last_name: String,
-    /// For a new address.
-    pub office_phone: String,
-    /// For a new address.
-    pub cell_phone: String,
+    /// Addresses of those who get a copy, as typed.
+    pub cc: String,
+    /// What is said of new addresses.
+    pub invitees: Vec<Invitee>,
+    /// Whether everybody gets a message of their own.
+    pub separately: bool,
     /// Subject.
     pub subject: String,
     /// Text.
@@ -106,6 +92,24 @@ pub struct DraftText {
     pub reply_to: Option<MessageId>,
     /// Whether the answer goes to everybody.
     pub reply_all: bool,
+}
+
+/// What is said of a new address.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Invitee {
+    /// The address; empty for the only one.
+    pub address: String,
+    /// Value of the relationship field.
+    pub relationship: String,
+    /// Optional.
+    pub first_name: String,
+    /// Optional.
+    pub last_name: String,
+    /// Optional.
+    pub office_phone: String,
+    /// Optional.
+    pub cell_phone: String,
 }
 
 impl std::fmt::Debug for DraftText {
@@ -125,8 +129,12 @@ impl DraftText {
         long("subject", &self.subject, SUBJECT_CHARS_MAX)?;
         long("body", &self.body, BODY_CHARS_MAX)?;
         long("to", &self.to, TO_CHARS_MAX)?;
-        for small in [&self.relationship, &self.first_name, &self.last_name, &self.office_phone, &self.cell_phone] {
-            long("relationship", small, fields::NAME_CHARS_MAX)?;
+        long("cc", &self.cc, TO_CHARS_MAX)?;
+        for row in &self.invitees {
+            long("relationship", &row.address, TO_CHARS_MAX)?;
+            for small in [&row.relationship, &row.first_name, &row.last_name, &row.office_phone, &row.cell_phone] {
+                long("relationship", small, fields::NAME_CHARS_MAX)?;
+            }
         }
         long("expires", &self.expires, 40)
     }
@@ -180,7 +188,7 @@ pub(super) fn open_files(
 }
 
 /// The blobs of a draft's files.
-pub(super) fn blobs(tx: &impl Tx, mailbox: MailboxId, id: DraftId) -> Result<BTreeSet<BlobId>, Error> {
+pub(super) fn files_blobs(tx: &impl Tx, mailbox: MailboxId, id: DraftId) -> Result<BTreeSet<BlobId>, Error> {
     let files = tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, FILES_MAX)?;
     Ok(files.into_iter().map(|(_, file)| file.blob).collect())
 }
@@ -233,7 +241,7 @@ pub(super) fn forget(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: DraftId, keep
     for (row, file) in tx.records_under::<DraftFile>(&draft_key(mailbox, id), Direction::Forward, usize::MAX)? {
         tx.delete_record::<DraftFile>(&row);
         if !keep_blobs {
-            tx.forget_blob(file.blob);
+            blobs::release(tx, file.blob)?;
         }
     }
     due::undue(tx, Due::Draft(mailbox, id), draft_end(draft.changed));
@@ -413,8 +421,7 @@ impl Portal {
             }
             let place = next_place(tx, mailbox, id)?;
             tx.put_record(&file_key(mailbox, id, file), &DraftFile { blob, bytes, info: sealed, place })?;
-            tx.put_record(blob.as_bytes(), &BlobRow { owner: id })?;
-            Ok(())
+            blobs::own(tx, blob, id)
         })
     }
 
@@ -426,8 +433,7 @@ impl Portal {
             let row = file_key(mailbox, id, file);
             let found = tx.record::<DraftFile>(&row)?.ok_or(Error::NotFound)?;
             tx.delete_record::<DraftFile>(&row);
-            tx.forget_blob(found.blob);
-            Ok(())
+            blobs::release(tx, found.blob)
         })
     }
 }

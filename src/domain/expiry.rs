@@ -6,6 +6,7 @@
 use jiff::Timestamp as Instant;
 
 use super::audit::{self, Event};
+use super::blobs;
 use super::drafts;
 use super::due::{Due, due, undue};
 use super::fields::{self, EXPIRY_DAYS_MAX};
@@ -44,7 +45,7 @@ pub(super) fn destroy(tx: &mut WriteTx<'_>, mut message: Message, now: Timestamp
     }
     tx.delete(BODIES, message.id.bytes());
     for blob in std::mem::take(&mut message.blobs) {
-        tx.forget_blob(blob);
+        blobs::release(tx, blob)?;
     }
     undue(tx, Due::Message(message.id), message.expires);
     let at = if recalled { now } else { message.expires };

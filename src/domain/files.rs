@@ -343,10 +343,15 @@ fn export_text(tx: &impl crate::store::Tx, message: &Message, content: &Content)
         let who = messages::correspondent(tx, mailbox)?;
         Ok::<_, Error>(if who.name == who.email { who.email } else { format!("{} <{}>", who.name, who.email) })
     };
-    let to = message.recipients().map(|holder| person(holder.mailbox)).collect::<Result<Vec<_>, _>>()?;
+    let people = |cc: bool| {
+        let some = message.recipients().filter(|holder| content.cc.contains(&holder.mailbox) == cc);
+        some.map(|holder| person(holder.mailbox)).collect::<Result<Vec<_>, _>>()
+    };
+    let (to, cc) = (people(false)?, people(true)?);
+    let cc = if cc.is_empty() { String::new() } else { format!("Cc: {}\n", cc.join(", ")) };
     let sent = jiff::Timestamp::from_millisecond(message.created.0).map_err(Error::internal)?;
     let mut text = format!(
-        "From: {}\nTo: {}\nSent: {sent}\nSubject: {}\n\n{}\n",
+        "From: {}\nTo: {}\n{cc}Sent: {sent}\nSubject: {}\n\n{}\n",
         person(message.sender)?,
         to.join(", "),
         content.subject,

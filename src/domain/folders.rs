@@ -286,7 +286,7 @@ impl Portal {
         let (draft, text): (_, DraftText) = drafts::open(tx, self.store.slots(), member, id)?;
         let people = match text.reply_to {
             Some(to) => match self.reply_people(tx, member, to, text.reply_all) {
-                Ok(people) => people.into_iter().map(|who| who.name).collect(),
+                Ok(people) => people.into_iter().map(|one| one.who.name).collect(),
                 Err(_) => vec![],
             },
             None => text.to.split([',', ';']).map(str::trim).filter(|to| !to.is_empty()).map(str::to_owned).collect(),

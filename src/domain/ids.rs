@@ -97,7 +97,17 @@ impl DraftId {
     /// The message that this draft becomes: always the same one, so that sending twice is sending once; and another for
     /// everybody, so that nobody can take it by sending something under a draft of somebody else.
     pub(super) fn becomes(self, mailbox: MailboxId) -> MessageId {
-        let digest = sha256(&[b"sealpost message v1", mailbox.bytes(), &self.0]);
+        self.becomes_one(mailbox, b"")
+    }
+
+    /// One of the messages that it becomes when everybody gets their own: the one for this place among them, the first
+    /// being [`Self::becomes`].
+    pub(super) fn becomes_nth(self, mailbox: MailboxId, place: u32) -> MessageId {
+        if place == 0 { self.becomes(mailbox) } else { self.becomes_one(mailbox, &place.to_be_bytes()) }
+    }
+
+    fn becomes_one(self, mailbox: MailboxId, place: &[u8]) -> MessageId {
+        let digest = sha256(&[b"sealpost message v1", mailbox.bytes(), &self.0, place]);
         let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = digest;
         MessageId(id)
     }

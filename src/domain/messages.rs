@@ -116,6 +116,9 @@ pub struct Content {
     pub body: String,
     /// Files.
     pub files: Vec<FileInfo>,
+    /// Those of its holders who were sent a copy; the others it was written to.
+    #[serde(default)]
+    pub cc: Vec<MailboxId>,
 }
 
 impl std::fmt::Debug for Content {
@@ -159,6 +162,16 @@ pub enum Opened {
     Destroyed(Destroyed),
     /// Nothing that can be believed: bytes on the disk were changed.
     Damaged,
+}
+
+impl Opened {
+    /// What was written, unless it is destroyed or damaged.
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Content(content) => Some(content),
+            Self::Destroyed(_) | Self::Damaged => None,
+        }
+    }
 }
 
 impl Message {

@@ -6,7 +6,9 @@
 //! [`sessions::Admin`]).
 
 pub mod accounts;
+pub mod addressing;
 pub mod audit;
+mod blobs;
 pub mod counts;
 pub mod drafts;
 mod due;

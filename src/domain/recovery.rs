@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::crypto::identity::MailboxSecret;
     use crate::domain::accounts::{Account, Details};
-    use crate::domain::drafts::DraftText;
+    use crate::domain::drafts::{DraftText, Invitee};
     use crate::domain::ids::{AccountId, DraftId};
     use crate::domain::people::Correction;
     use crate::domain::portal::test_portal;
@@ -104,7 +104,7 @@ mod tests {
         let ann = signed_in(portal, ANN, PASSWORD);
         let text = DraftText {
             to: LEE.into(),
-            relationship: "staff_mine".into(),
+            invitees: vec![Invitee { relationship: "staff_mine".into(), ..Invitee::default() }],
             subject: "Tooth 14".into(),
             body: "Please look.".into(),
             expires: "30".into(),

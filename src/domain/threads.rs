@@ -50,6 +50,8 @@ pub struct RecipientView {
     pub who: Correspondent,
     /// What became of their copy.
     pub holder: Holder,
+    /// Whether they were sent a copy, and it was written to others.
+    pub cc: bool,
     /// The code to read out to them, for those who may.
     pub code: Option<ReadOut>,
     /// Whether they asked for a new link.
@@ -63,10 +65,7 @@ pub struct RecipientView {
 impl MessageView {
     /// The content, unless it is destroyed or damaged.
     pub fn content(&self) -> Option<&Content> {
-        match &self.opened {
-            Opened::Content(content) => Some(content),
-            _ => None,
-        }
+        self.opened.content()
     }
 }
 
@@ -106,6 +105,7 @@ impl Portal {
     fn message_view(&self, tx: &impl Tx, member: &Member, id: MessageId, now: Timestamp) -> Result<MessageView, Error> {
         let (message, opened) = messages::open(tx, self.store.slots(), member, id, now)?;
         let mine = message.sender == member.mailbox();
+        let copied = opened.content().map(|content| content.cc.as_slice()).unwrap_or_default();
         let mut to = Vec::new();
         for holder in message.recipients() {
             let who = messages::correspondent(tx, holder.mailbox)?;
@@ -121,7 +121,8 @@ impl Portal {
             };
             let address_corrected = corrected(account.address_corrected)?;
             let phone_corrected = corrected(account.phone_corrected)?;
-            to.push(RecipientView { who, holder: holder.clone(), code, asks, address_corrected, phone_corrected });
+            let (holder, cc) = (holder.clone(), copied.contains(&holder.mailbox));
+            to.push(RecipientView { who, holder, cc, code, asks, address_corrected, phone_corrected });
         }
         let unread = message.holder(member.mailbox()).is_some_and(|holder| holder.opened.is_none());
         Ok(MessageView { from: messages::correspondent(tx, message.sender)?, message, opened, to, mine, unread })

@@ -21,8 +21,8 @@ pub const UPLOAD_BYTES_MAX: u64 = (100 + 4) * 1024 * 1024;
 /// Bytes that one step of reading multipart may take from the wire: bounds what a part without end of its header, or
 /// a field that nobody wants, can make us keep in memory.
 const STEP_BYTES_MAX: u64 = 1024 * 1024;
-/// Fields of one form.
-const FIELDS_MAX: usize = 200;
+/// Fields of one form: those of a message to a hundred new addresses, each with its questions, and some.
+const FIELDS_MAX: usize = 1000;
 
 /// Whether the body is an urlencoded form.
 pub fn is_urlencoded(req: &Request) -> bool {

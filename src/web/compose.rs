@@ -10,14 +10,14 @@ use super::body::{Form, Part};
 use super::guard::{Signed, Upload};
 use super::page::{FlashKind, json, value};
 use super::prose;
+use super::recipients::{self, Rows};
 use super::refusal::Refusal;
 use super::thread::file_line;
-use super::when::{Calendar, Choice};
-use crate::domain::accounts::Relationship;
+use super::when::Calendar;
+use crate::domain::addressing::Answered;
 use crate::domain::drafts::{BODY_CHARS_MAX, DraftText, DraftView, FILES_MAX, SEND_BYTES_MAX, SUBJECT_CHARS_MAX};
 use crate::domain::ids::DraftId;
-use crate::domain::messages::{Content, Correspondent};
-use crate::domain::send::AddressView;
+use crate::domain::messages::Content;
 use crate::domain::sessions::Member;
 use crate::domain::{Error, Portal, Timestamp};
 use crate::words::said::say;
@@ -48,12 +48,12 @@ struct Sheet {
     text: DraftText,
     view: Option<DraftView>,
     reply: Option<Reply>,
-    ask_relationship: bool,
+    rows: Rows,
 }
 
 /// What is answered, and to whom.
 struct Reply {
-    people: Vec<Correspondent>,
+    people: Vec<Answered>,
     thread_url: String,
     from: String,
     date: Timestamp,
@@ -65,11 +65,9 @@ fn text_of(form: &Form) -> Result<DraftText, Error> {
     let reply = form.get("reply");
     Ok(DraftText {
         to: form.get("to").to_owned(),
-        relationship: form.get("relationship").to_owned(),
-        first_name: form.get("first_name").to_owned(),
-        last_name: form.get("last_name").to_owned(),
-        office_phone: form.get("office_phone").to_owned(),
-        cell_phone: form.get("cell_phone").to_owned(),
+        cc: form.get("cc").to_owned(),
+        invitees: recipients::invitees(form),
+        separately: form.get("separately") == "1",
         subject: form.get("subject").to_owned(),
         body: form.get("body").replace("\r\n", "\n"),
         expires: form.get("expires").to_owned(),
@@ -116,7 +114,7 @@ fn sheet(portal: &Portal, member: &Member, draft: DraftId, revision: u64, text: 
                 Ok(quoted) => quoted,
                 // What is answered may have been destroyed meanwhile: the answer can still be sent.
                 Err(Error::Expired) => {
-                    return Ok(Sheet { draft, revision, text, view, reply: None, ask_relationship: false });
+                    return Ok(Sheet { draft, revision, text, view, reply: None, rows: Rows::default() });
                 }
                 Err(error) => return Err(error),
             };
@@ -126,12 +124,8 @@ fn sheet(portal: &Portal, member: &Member, draft: DraftId, revision: u64, text: 
         None => None,
     };
     let revision = view.as_ref().map_or(revision, |view| view.revision.max(revision));
-    let ask = reply.is_none() && !text.to.trim().is_empty() && is_new(&portal.look_up(member, text.to.trim())?);
-    Ok(Sheet { draft, revision, text, view, reply, ask_relationship: ask })
-}
-
-fn is_new(address: &AddressView) -> bool {
-    address.valid && !address.known
+    let rows = if text.reply_to.is_none() { Rows::of(portal, member, &text)? } else { Rows::default() };
+    Ok(Sheet { draft, revision, text, view, reply, rows })
 }
 
 /// "Re: …", once, and never longer than a subject may be.
@@ -140,32 +134,28 @@ fn reply_subject(subject: &str) -> String {
     format!("Re: {bare}").chars().take(SUBJECT_CHARS_MAX).collect()
 }
 
-fn page_of(signed: &Signed, sheet: &Sheet) -> Value {
+fn page_of(signed: &Signed, sheet: &Sheet, error: Option<&Error>) -> Value {
     let calendar = signed.calendar();
     let text = &sheet.text;
     let files = sheet.view.as_ref().map(|view| view.files.as_slice()).unwrap_or_default();
     let days = text.expires.parse().ok();
-    let relationships = Relationship::ALL.map(|(one, value, text)| {
-        let selected = sheet.text.relationship == one.value();
-        Choice { value: value.to_owned(), text: text.into(), selected }
-    });
-    let people = sheet.reply.as_ref().map(|reply| reply.people.as_slice()).unwrap_or_default();
-    context! {
+    let people = |cc| {
+        let all = sheet.reply.iter().flat_map(|reply| &reply.people).filter(move |one| one.cc == cc);
+        all.map(|one| context! { name => one.who.name.as_str(), email => one.who.email.as_str() }).collect::<Value>()
+    };
+    let own = context! {
         page => "compose",
         draft_id => sheet.draft.to_string(),
         revision => sheet.revision,
         mode => if text.reply_to.is_some() { "reply" } else { "new" },
-        reply_to => people.iter().map(|who| context! { name => who.name.as_str(), email => who.email.as_str() }).collect::<Value>(),
+        reply_to => people(false),
+        reply_cc => people(true),
         thread_url => sheet.reply.as_ref().map(|reply| reply.thread_url.as_str()),
         form => context! {
-            to => text.to.as_str(), relationship => text.relationship.as_str(),
-            first_name => text.first_name.as_str(), last_name => text.last_name.as_str(),
-            office_phone => text.office_phone.as_str(), cell_phone => text.cell_phone.as_str(),
+            to => text.to.as_str(), cc => text.cc.as_str(), separately => text.separately,
             subject => text.subject.as_str(), body => text.body.as_str(), expires => text.expires.as_str(),
             reply => text.reply_to.map(|id| id.to_string()).unwrap_or_default(), all => if text.reply_all { "1" } else { "" },
         },
-        ask_relationship => sheet.ask_relationship,
-        relationships => value(relationships),
         expiry_options => value(calendar.expiry_choices(signed.web().clock.now(), days)),
         files => files.iter().map(file_line).collect::<Value>(),
         files_bytes => files.iter().map(|file| file.bytes).sum::<u64>(),
@@ -173,7 +163,8 @@ fn page_of(signed: &Signed, sheet: &Sheet) -> Value {
         limit_files => FILES_MAX,
         limits => context! { subject => SUBJECT_CHARS_MAX, body => BODY_CHARS_MAX },
         quoted => sheet.reply.iter().map(|reply| quote(reply, &calendar)).collect::<Value>(),
-    }
+    };
+    context! { ..own, ..sheet.rows.context(error) }
 }
 
 fn quote(reply: &Reply, calendar: &Calendar) -> Value {
@@ -187,13 +178,11 @@ fn quote(reply: &Reply, calendar: &Calendar) -> Value {
 /// `GET /compose`: an empty form, a draft, or an answer. Nothing is stored until something is written.
 #[handler]
 pub async fn write(signed: Signed, opening: Query<Opening>) -> Result<Response> {
-    if !opening.to.is_empty() || opening.draft.is_some() {
-        // The page shows whether the address is known.
-        signed.web().limits.recipients.check(signed.member.account())?;
-    }
     let member = signed.member.clone();
     let sheet = signed.web().portal.run(move |portal| begin(portal, &member, &opening.0)).await?;
-    signed.page("pages/compose.html", page_of(&signed, &sheet))
+    // The page shows which addresses are known.
+    sheet.rows.charge(&signed)?;
+    signed.page("pages/compose.html", page_of(&signed, &sheet, None))
 }
 
 /// A form whose session may have ended while it was being written: then it is kept as a draft.
@@ -344,6 +333,10 @@ async fn act(signed: &Signed, form: &Form, refused: Option<Error>) -> Result<Res
     match result {
         Ok(Some(sent)) => {
             signed.web().metrics.sends.one();
+            if text.separately {
+                signed.flash(FlashKind::Ok, "Your message is sent, to everybody on their own.");
+                return Ok(signed.go("/sent"));
+            }
             signed.flash(FlashKind::Ok, "Your message is sent.");
             Ok(signed.go(&format!("/threads/{}", sent.thread)))
         }
@@ -388,7 +381,7 @@ async fn again(signed: &Signed, form: &Form, draft: DraftId, text: DraftText, er
         error => return Err(error.into()),
     };
     let member = signed.member.clone();
-    let mut sheet = signed
+    let sheet = signed
         .web()
         .portal
         .run(move |portal| {
@@ -396,8 +389,8 @@ async fn again(signed: &Signed, form: &Form, draft: DraftId, text: DraftText, er
             sheet(portal, &member, draft, 0, text)
         })
         .await?;
-    sheet.ask_relationship |= matches!(error, Error::Invalid { field: "relationship", .. });
-    signed.refill("pages/compose.html", page_of(signed, &sheet), form, error)
+    sheet.rows.charge(signed)?;
+    signed.refill("pages/compose.html", page_of(signed, &sheet, Some(&error)), form, error)
 }
 
 /// `POST /drafts/{id}`: the page saves by itself.
@@ -431,24 +424,6 @@ pub async fn remove_file(signed: Signed, Path((id, file)): Path<(String, String)
     let (member, draft, file) = (signed.member.clone(), id.parse()?, file.parse()?);
     signed.web().portal.run(move |portal| portal.remove_file(&member, draft, file)).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// An address that is asked about.
-#[derive(Debug, Deserialize)]
-pub struct Asked {
-    #[serde(default)]
-    address: String,
-}
-
-/// `GET /recipients?address=`: what the form should know of an address.
-#[handler]
-pub async fn recipient(signed: Signed, asked: Query<Asked>) -> Result<Response> {
-    if !signed.member.can_compose() {
-        return Err(Error::Denied.into());
-    }
-    signed.web().limits.recipients.check(signed.member.account())?;
-    let member = signed.member.clone();
-    json(&signed.web().portal.run(move |portal| portal.look_up(&member, asked.0.address.trim())).await?)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub struct Limits {
     pub setup: Limit,
     /// Uploads begun by one client: a send of 200 files at once, and again.
     pub upload: Limit,
-    /// Addresses looked up by one person: completion while typing, no harvest.
+    /// Addresses looked up by one person: a message to a hundred, corrected three times; no harvest.
     pub recipients: Limit,
     /// Passwords measured for one client.
     pub strength: Limit,
@@ -54,7 +54,7 @@ impl Limits {
             code_send_invitation: limit(Quota::per_hour(times(20)).allow_burst(times(5))),
             setup: limit(Quota::per_minute(times(20))),
             upload: limit(Quota::per_minute(times(200)).allow_burst(times(400))),
-            recipients: limit(Quota::per_minute(times(60))),
+            recipients: limit(Quota::per_minute(times(60)).allow_burst(times(400))),
             strength: limit(Quota::per_minute(times(120))),
         }
     }
@@ -94,10 +94,18 @@ impl Limit {
 
     /// Counts one more for `who`; `Limited` with the time to wait when that is one too many.
     pub fn check(&self, who: impl Hash) -> Result<(), Error> {
+        self.check_times(who, 1)
+    }
+
+    /// Counts so many more for `who` at once.
+    pub fn check_times(&self, who: impl Hash, count: u32) -> Result<(), Error> {
         let slot = self.hasher.hash_one(who) % SLOTS;
-        self.limiter.check_key(&slot).map_err(|until| Error::Limited {
-            retry_after: until.wait_time_from(governor::clock::Clock::now(&self.clock)),
-        })
+        let Some(count) = NonZeroU32::new(count) else { return Ok(()) };
+        let limited = |retry_after| Error::Limited { retry_after };
+        self.limiter
+            .check_key_n(&slot, count)
+            .map_err(|_| limited(Duration::from_secs(60)))?
+            .map_err(|until| limited(until.wait_time_from(governor::clock::Clock::now(&self.clock))))
     }
 }
 

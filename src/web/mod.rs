@@ -11,7 +11,7 @@
 //! | [`page`], [`assets`] | templates, and the files that pages need |
 //! | [`open`], [`setup`], [`sign_in`], [`register`] | what a stranger may see, and how they become somebody |
 //! | [`events`] | what tells a page that something has changed |
-//! | [`mailbox`], [`marks`], [`thread`], [`compose`], [`uploads`], [`files`] | folders, conversations, writing, files in and out |
+//! | [`mailbox`], [`marks`], [`thread`], [`compose`], [`recipients`], [`uploads`], [`files`] | folders, conversations, writing, files in and out |
 //! | [`profile`], [`people`], [`admin`] | oneself, everybody, the installation |
 //! | [`when`], [`prose`], [`letters`] | dates and sizes, what people wrote as safe markup, letters for the mail gateway |
 
@@ -49,6 +49,7 @@ pub mod page;
 pub mod people;
 pub mod profile;
 pub mod prose;
+pub mod recipients;
 pub mod refusal;
 pub mod register;
 pub mod routes;

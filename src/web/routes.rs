@@ -8,8 +8,8 @@ use poem::http::Method;
 
 use super::methods::{Methods, get, post};
 use super::{
-    admin, assets, compose, events, files, mailbox, marks, open, people, profile, register, setup, sign_in, thread,
-    uploads,
+    admin, assets, compose, events, files, mailbox, marks, open, people, profile, recipients, register, setup, sign_in,
+    thread, uploads,
 };
 
 /// All of them.
@@ -41,7 +41,7 @@ pub fn all() -> Route {
         .at("/archive", get(mailbox::archive))
         .at("/threads", post(marks::submit))
         .at("/compose", get(compose::write).post(compose::submit))
-        .at("/recipients", get(compose::recipient))
+        .at("/recipients", get(recipients::look_up))
         .at("/drafts/:id", post(compose::autosave))
         .at("/drafts/:id/files", post(uploads::create))
         .at("/drafts/:id/files/:file", Methods::default().on(Method::DELETE, compose::remove_file))

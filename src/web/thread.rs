@@ -55,7 +55,8 @@ fn page_of(signed: &Signed, thread: &ThreadView) -> Value {
     let subject = newest.and_then(|view| view.content()).map(|content| content.subject.as_str()).unwrap_or_default();
     let url = format!("/threads/{}", thread.id);
     let reply = newest.map(|view| format!("/compose?reply={}", view.message.id));
-    let many = newest.is_some_and(|view| view.message.holders.len() > 2 && !view.mine);
+    let many =
+        newest.is_some_and(|view| view.to.iter().any(|to| to.cc) || (view.message.holders.len() > 2 && !view.mine));
     let (now, sends_mail) = (signed.web().clock.now(), signed.web().portal.options().sends_mail);
     let messages: Value = thread.messages.iter().map(|view| message(view, &calendar, now, sends_mail)).collect();
     context! {
@@ -143,6 +144,7 @@ fn recipient(view: &MessageView, to: &RecipientView, calendar: &Calendar, sends_
     context! {
         name => to.who.name.as_str(),
         email => to.who.email.as_str(),
+        cc => to.cc,
         opened => value(opened.map(|at| calendar.when(at))),
         status,
         status_kind => kind,

@@ -30,6 +30,10 @@ fn what_is_refused_comes_back_with_the_fault_beside_its_field() {
         ("to", ADMIN),
         ("to", "Admin@Riverside.example"),
         ("to", "kim@hillside.example"),
+        ("cc", "lee at hillside"),
+        ("cc", "Lee <lee@hillside.example>; nobody"),
+        ("cc", ADMIN),
+        ("cc", "kim@hillside.example"),
         ("relationship", ""),
         ("relationship", "friend"),
         ("cell_phone", "call me"),
@@ -101,9 +105,14 @@ fn several_people_get_one_message_each_their_own_letter() {
     let mut kim = world.register(&mut ann, "kim@hillside.example", "Kim", "Hill");
     assert!(read(&mut kim, &thread).contains("to Lee Hill"));
     assert_eq!(conversation(&mut ann, &thread).matches("Opened 23 November").count(), 2);
-    let to_ten: Vec<String> = (0..101).map(|n| format!("p{n}@hillside.example")).collect();
-    let page = compose(&mut ann, "", &[("to", &to_ten.join(","))], &[]).expect(422).text();
-    assert!(page.contains("At most 100 people at once"), "{page}");
+    let many: Vec<String> = (0..101).map(|n| format!("p{n}@hillside.example")).collect();
+    for (field, own) in
+        [("to", vec![("to", many.join(","))]), ("cc", vec![("to", LEE.into()), ("cc", many[1..].join(";"))])]
+    {
+        let own: Vec<_> = own.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let page = compose(&mut ann, "", &own, &[]).expect(422).text();
+        assert!(has_fault(&page, field) && page.contains("At most 100 people at once"), "{page}");
+    }
 }
 
 #[test]
@@ -186,13 +195,19 @@ fn nobody_harvests_addresses() {
     let world = World::start();
     let (mut ann, mut second) = (world.set_up(), world.client());
     world.sign_in(&mut second, ADMIN);
-    let looks: Vec<u16> = (0..40)
-        .flat_map(|n| {
-            let by_script = ann.get(&format!("/recipients?address=p{n}@hillside.example")).status;
-            [by_script, second.get(&format!("/compose?to=p{n}@hillside.example")).status]
+    let many = |round: usize| (0..50).map(|n| format!("p{round}x{n}@hillside.example")).collect::<Vec<_>>().join(",");
+    let looks: Vec<u16> = (0..6)
+        .flat_map(|round| {
+            let by_script = ann.get(&format!("/recipients?address={}", many(2 * round))).status;
+            [by_script, second.get(&format!("/compose?to={}", many(2 * round + 1))).status]
         })
         .collect();
-    assert_eq!(looks.iter().position(|status| *status == 429), Some(60), "{looks:?}");
+    assert_eq!(looks.iter().position(|status| *status == 429), Some(8), "{looks:?}");
+    second.visit("/compose").expect(200);
+    let page = hidden(&second);
+    let own = [("to", many(20)), ("cc", many(21)), ("subject", String::new())];
+    let own: Vec<_> = own.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    second.post_files("/compose", &filled(&page, &own), &[]).expect(429);
     ann.get("/compose").expect(200);
 }
 

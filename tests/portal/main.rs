@@ -23,6 +23,7 @@ mod notices;
 mod others;
 mod people;
 mod profile;
+mod recipients;
 mod registration;
 mod restart;
 mod rights;

@@ -7,7 +7,8 @@ const PAUSE_MS = 2000;
 const RETRY_MS = 10_000;
 // Browsers refuse a request that outlives its page when it is larger than 64 KiB.
 const KEEPALIVE_BYTES = 60_000;
-const SAVED_FIELDS = ["reply", "all", "to", "relationship", "first_name", "last_name", "office_phone", "cell_phone", "subject", "body", "expires"];
+// The form's own affairs; everything else in it is the draft.
+const UNSAVED_FIELDS = ["", "csrf", "draft", "revision", "files[]", "action"];
 
 customElements.define("seal-draft", class extends HTMLElement {
   #timer = 0;
@@ -39,9 +40,8 @@ customElements.define("seal-draft", class extends HTMLElement {
     });
     this.#count();
     // What was typed before this script arrived, or put back by the browser, is a change as well.
-    for (const name of SAVED_FIELDS) {
-      const field = this.form.elements[name];
-      if (field && "defaultValue" in field && field.type !== "hidden" && field.value !== field.defaultValue) this.#touch(field);
+    for (const field of this.form.elements) {
+      if ("defaultValue" in field && field.type !== "hidden" && field.value !== field.defaultValue) this.#touch(field);
     }
   }
 
@@ -60,7 +60,7 @@ customElements.define("seal-draft", class extends HTMLElement {
   }
 
   #touch(field) {
-    if (!SAVED_FIELDS.includes(field.name)) return;
+    if (UNSAVED_FIELDS.includes(field.name)) return;
     this.#changed = true;
     this.#count();
     clearTimeout(this.#timer);
@@ -70,7 +70,7 @@ customElements.define("seal-draft", class extends HTMLElement {
   #fields(force) {
     const all = new FormData(this.form);
     const fields = { revision: all.get("revision") };
-    for (const name of SAVED_FIELDS) if (all.has(name)) fields[name] = all.get(name);
+    for (const [name, value] of all) if (!UNSAVED_FIELDS.includes(name)) fields[name] = value;
     if (force) fields.force = "1";
     return fields;
   }
