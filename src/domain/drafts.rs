@@ -92,6 +92,12 @@ pub struct DraftText {
     pub reply_to: Option<MessageId>,
     /// Whether the answer goes to everybody.
     pub reply_all: bool,
+    /// The message that this forwards. What stands in it is never kept in a draft.
+    pub forward: Option<MessageId>,
+    /// Files of that message that go with it.
+    pub keep: Vec<FileId>,
+    /// Whether those who receive it may not forward it.
+    pub no_forwarding: bool,
 }
 
 /// What is said of a new address.

@@ -11,6 +11,7 @@ use super::drafts;
 use super::due::{Due, due, undue};
 use super::fields::{self, EXPIRY_DAYS_MAX};
 use super::filing;
+use super::forwards;
 use super::ids::{AccountId, MailboxId, MessageId};
 use super::messages::{self, Destroyed, Holding, Message};
 use super::portal::{Error, Loop, Portal};
@@ -47,6 +48,7 @@ pub(super) fn destroy(tx: &mut WriteTx<'_>, mut message: Message, now: Timestamp
     for blob in std::mem::take(&mut message.blobs) {
         blobs::release(tx, blob)?;
     }
+    forwards::unlink(tx, &message);
     undue(tx, Due::Message(message.id), message.expires);
     let at = if recalled { now } else { message.expires };
     due(tx, Due::Tombstone(message.id), fields::days_after(at, TOMBSTONE_DAYS));
@@ -184,8 +186,14 @@ impl Portal {
     }
 
     /// The expiry that a form asks for, for something sent at `sent`: a number of days from sending, or a moment
-    /// (RFC 3339). Never later than 30 days from sending, and in the future.
-    pub(super) fn parse_expiry(&self, text: &str, sent: Timestamp, now: Timestamp) -> Result<Timestamp, Error> {
+    /// (RFC 3339). Never later than 30 days from sending nor than what is forwarded lives, and in the future.
+    pub(super) fn parse_expiry(
+        &self,
+        text: &str,
+        sent: Timestamp,
+        now: Timestamp,
+        original: Option<Timestamp>,
+    ) -> Result<Timestamp, Error> {
         let wrong = |message: &'static str| Error::invalid("expires", message);
         let at = match text.trim().parse::<u8>() {
             Ok(days) => fields::days_after(sent, fields::expiry_days("expires", days)?),
@@ -201,35 +209,49 @@ impl Portal {
         if at > fields::days_after(sent, EXPIRY_DAYS_MAX) {
             return Err(wrong("At most 30 days from sending."));
         }
+        if original.is_some_and(|original| at > original) {
+            return Err(wrong("What is forwarded is destroyed before then. Choose an earlier date."));
+        }
         Ok(at)
     }
 
     /// Moves the expiry of a message that `member` sent.
     pub fn change_expiry(&self, member: &Member, id: MessageId, text: &str) -> Result<(), Error> {
         let (now, audit, me) = (self.now(), self.host.audit_key(), member.account());
-        let sent = self.store.read(|tx| own_living(tx, member.mailbox(), id, now))?;
-        let expires = self.parse_expiry(text, sent.created, now)?;
+        let (sent, original) = self.store.read(|tx| {
+            let sent = own_living(tx, member.mailbox(), id, now)?;
+            let original = forwards::limit(tx, &sent)?;
+            Ok::<_, Error>((sent.created, original))
+        })?;
+        let expires = self.parse_expiry(text, sent, now, original)?;
         let mailbox = member.mailbox();
         self.store.write(move |tx| {
-            let mut message = own_living(tx, mailbox, id, now)?;
-            undue(tx, Due::Message(id), message.expires);
-            message.expires = expires;
-            due(tx, Due::Message(id), expires);
-            messages::put(tx, &message)?;
-            audit::note(tx, &audit, now, Some(me), Event::ExpiryChanged, id)
+            let message = own_living(tx, mailbox, id, now)?;
+            if forwards::limit(tx, &message)? != original {
+                return Err(Error::Conflict);
+            }
+            forwards::reschedule(tx, message, expires)?;
+            for id in std::iter::once(id).chain(forwards::hasten(tx, id, expires)?) {
+                audit::note(tx, &audit, now, Some(me), Event::ExpiryChanged, id)?;
+            }
+            Ok(())
         })?;
         self.wake(Loop::Sweep);
         Ok(())
     }
 
-    /// Destroys a message that `member` sent, for everybody, at once.
+    /// Destroys a message that `member` sent, for everybody, at once. Forwarded copies are due in the same moment: nobody
+    /// can read them any more, and the sweep destroys them.
     pub fn recall(&self, member: &Member, id: MessageId) -> Result<(), Error> {
         let (now, audit, me, mailbox) = (self.now(), self.host.audit_key(), member.account(), member.mailbox());
         self.store.write_urgently(move |tx| {
             let message = own_living(tx, mailbox, id, now)?;
             destroy(tx, message, now, true)?;
+            forwards::hasten(tx, id, now)?;
             audit::note(tx, &audit, now, Some(me), Event::MessageRecalled, id)
-        })
+        })?;
+        self.wake(Loop::Sweep);
+        Ok(())
     }
 
     /// Destroys one holder's copy. The last copy takes the message with it.

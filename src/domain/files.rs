@@ -357,6 +357,14 @@ fn export_text(tx: &impl crate::store::Tx, message: &Message, content: &Content)
         content.subject,
         content.body
     );
+    for one in &content.forwarded {
+        let sent = jiff::Timestamp::from_millisecond(one.sent.0).map_err(Error::internal)?;
+        text.push_str(&format!("\n---- Forwarded message ----\nFrom: {}\nTo: {}\n", one.from, one.to.join(", ")));
+        if !one.cc.is_empty() {
+            text.push_str(&format!("Cc: {}\n", one.cc.join(", ")));
+        }
+        text.push_str(&format!("Sent: {sent}\nSubject: {}\n\n{}\n", one.subject, one.body));
+    }
     for file in &content.files {
         text.push_str(&format!("\nAttached: {} ({} bytes)", file.name, file.bytes));
     }

@@ -49,6 +49,9 @@ pub struct Message {
     pub blobs: Vec<BlobId>,
     /// Set once it is destroyed.
     pub destroyed: Option<Destroyed>,
+    /// Set on what forwards another message.
+    #[serde(default)]
+    pub forwards: Option<Forwards>,
 }
 
 impl Record for Message {
@@ -82,6 +85,15 @@ pub enum NoticeState {
     Sent(Timestamp),
     /// Refused or given up; why, in plain words.
     Failed(String),
+}
+
+/// What binds a forwarded copy to its original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwards {
+    /// The original.
+    pub of: MessageId,
+    /// When that was to be destroyed, as it stood at the forwarding.
+    pub until: Timestamp,
 }
 
 /// When and why a message was destroyed.
@@ -119,6 +131,35 @@ pub struct Content {
     /// Those of its holders who were sent a copy; the others it was written to.
     #[serde(default)]
     pub cc: Vec<MailboxId>,
+    /// What it forwards: the newest first.
+    #[serde(default)]
+    pub forwarded: Vec<Forwarded>,
+    /// Whether its sender forbids to forward it.
+    #[serde(default)]
+    pub no_forwarding: bool,
+}
+
+/// A message that is quoted in one that forwards it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Forwarded {
+    /// Who sent it: `Name <address>`.
+    pub from: String,
+    /// Whom it was written to.
+    pub to: Vec<String>,
+    /// Who was sent a copy.
+    pub cc: Vec<String>,
+    /// When.
+    pub sent: Timestamp,
+    /// Subject.
+    pub subject: String,
+    /// Text.
+    pub body: String,
+}
+
+impl std::fmt::Debug for Forwarded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Forwarded(…)")
+    }
 }
 
 impl std::fmt::Debug for Content {
@@ -194,9 +235,10 @@ impl Message {
         self.destroyed.or_else(|| (self.expires <= now).then_some(Destroyed { at: self.expires, recalled: false }))
     }
 
-    /// The latest moment to which its expiry can be moved.
+    /// The latest moment to which its expiry can be moved: 30 days from sending, and not beyond what it forwards.
     pub fn latest_expiry(&self) -> Timestamp {
-        fields::days_after(self.created, EXPIRY_DAYS_MAX)
+        let latest = fields::days_after(self.created, EXPIRY_DAYS_MAX);
+        self.forwards.map_or(latest, |bond| latest.min(bond.until))
     }
 
     /// What the sender signs: identifiers, holders, times and the digest of the sealed body.

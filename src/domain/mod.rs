@@ -17,6 +17,7 @@ pub mod fields;
 pub mod files;
 pub mod filing;
 pub mod folders;
+pub mod forwards;
 pub mod ids;
 mod interrupted;
 pub mod invites;

@@ -7,12 +7,13 @@ use super::accounts;
 use super::addressing::{Addressed, Addressee};
 use super::audit::{self, Event};
 use super::blobs;
-use super::drafts::{self, BODY_CHARS_MAX, DraftText, SUBJECT_CHARS_MAX};
+use super::drafts::{self, BODY_CHARS_MAX, DraftText, FILES_MAX, SEND_BYTES_MAX, SUBJECT_CHARS_MAX};
 use super::due::{self, Due};
 use super::fields;
 use super::filing;
+use super::forwards::{self, Original};
 use super::ids::{AccountId, DraftId, MessageId, ThreadId};
-use super::messages::{self, Content, FileInfo, Holder, Message, NewHolding, NoticeState};
+use super::messages::{self, Content, FileInfo, Forwards, Holder, Message, NewHolding, NoticeState};
 use super::notices;
 use super::portal::{Error, Loop, Portal};
 use super::sessions::Member;
@@ -42,6 +43,7 @@ struct Sending {
     now: Timestamp,
     expires: Timestamp,
     content: Content,
+    forwards: Option<Forwards>,
 }
 
 /// A message that the transaction writes.
@@ -84,14 +86,22 @@ impl Portal {
     fn try_to_send(&self, member: &Member, draft: DraftId, text: &DraftText) -> Result<Sent, Error> {
         let now = self.now();
         let (subject, body) = check_content(text)?;
-        let expires = self.parse_expiry(&text.expires, now, now)?;
+        let original = text.forward.map(|id| self.original(member, id)).transpose()?;
+        let forwards = original.as_ref().map(Original::bond);
+        let expires = self.parse_expiry(&text.expires, now, now, forwards.map(|bond| bond.until))?;
         if self.uploads_under_way(member, draft) > 0 {
             let message = "A file is still on its way. Wait until it is there, or remove it, and send again.";
             return Err(Error::invalid("files", message));
         }
         let addressed = self.addressed(member, text, now)?;
-        let content = Content { subject, body, files: self.draft_files(member, draft)?, cc: vec![] };
-        let sending = Sending { draft, now, expires, content };
+        let mut files = self.draft_files(member, draft)?;
+        files.extend(original.iter().flat_map(|original| original.kept(&text.keep)));
+        if files.len() > FILES_MAX || files.iter().map(|file| file.bytes).sum::<u64>() > SEND_BYTES_MAX {
+            return Err(drafts::too_large());
+        }
+        let forwarded = original.map(|original| original.forwarded).unwrap_or_default();
+        let content = Content { subject, body, files, cc: vec![], forwarded, no_forwarding: text.no_forwarding };
+        let sending = Sending { draft, now, expires, content, forwards };
         let messages = if text.separately && text.reply_to.is_none() {
             let each = (0..).zip(&addressed.people);
             let each = each.map(|(place, one)| self.ready(member, &sending, ThreadId::generate(), place, &[one]));
@@ -111,6 +121,14 @@ impl Portal {
         self.store.write(move |tx| batch.write(tx, &audit, &notices, now))?;
         self.wake(Loop::Outbox);
         Ok(sent)
+    }
+
+    /// What is forwarded, if it still can be.
+    fn original(&self, member: &Member, id: MessageId) -> Result<Original, Error> {
+        self.forwardable(member, id).map_err(|error| match error {
+            Error::Expired => Error::invalid("form", "What you wanted to forward has been destroyed meanwhile."),
+            error => error,
+        })
     }
 
     fn draft_files(&self, member: &Member, draft: DraftId) -> Result<Vec<FileInfo>, Error> {
@@ -153,7 +171,7 @@ impl Portal {
         place: u32,
         people: &[&Addressee],
     ) -> Result<Ready, Error> {
-        let Sending { draft, now, expires, .. } = *sending;
+        let Sending { draft, now, expires, forwards, .. } = *sending;
         // Whoever gets a message of their own is whom it was written to.
         let copied = people.iter().filter(|to| to.cc && people.len() > 1).map(|to| to.mailbox);
         let content = Content { cc: copied.collect(), ..sending.content.clone() };
@@ -178,6 +196,7 @@ impl Portal {
             digest,
             blobs: content.files.iter().map(|file| file.blob).collect(),
             destroyed: None,
+            forwards,
         };
         message.signature = member.bundle().sign(&message.signed_bytes());
         let copy = |mailbox, public: &MailboxPublic| NewHolding::wrap(&message, mailbox, public, &content_key);
@@ -198,11 +217,15 @@ impl Batch {
         for (place, ready) in messages.into_iter().enumerate() {
             let message = &ready.message;
             let is_there = tx.record::<Message>(message.id.bytes())?.is_some();
-            if is_there || files != message.blobs.iter().copied().collect() {
+            if is_there || !files.iter().all(|blob| message.blobs.contains(blob)) {
                 return Err(Error::Conflict);
             }
-            if place > 0 {
-                files.iter().try_for_each(|blob| blobs::share(tx, *blob))?;
+            if let Some(bond) = message.forwards {
+                bond.check(tx, mailbox, now)?;
+            }
+            // The draft gives its files to the first; everything else belongs to another message already.
+            for blob in message.blobs.iter().filter(|blob| place > 0 || !files.contains(blob)) {
+                blobs::share(tx, *blob)?;
             }
             audit::note(tx, audit, now, Some(sender), Event::MessageSent, message.id)?;
             ready.write(tx, notices)?;
@@ -215,6 +238,7 @@ impl Ready {
     fn write(self, tx: &mut WriteTx<'_>, notices: &Key32) -> Result<(), Error> {
         let Self { message, body, summary, holdings } = self;
         messages::put(tx, &message)?;
+        forwards::link(tx, &message);
         tx.put(BODIES, message.id.bytes(), body.as_bytes().to_vec());
         for holding in holdings {
             holding.give(tx, &message)?;
@@ -231,7 +255,7 @@ impl Ready {
 fn check_content(text: &DraftText) -> Result<(String, String), Error> {
     let subject = fields::required("subject", &text.subject, SUBJECT_CHARS_MAX, "Please enter a subject.")?;
     let body = text.body.replace("\r\n", "\n").replace('\0', "").trim_end().to_owned();
-    if body.trim().is_empty() {
+    if body.trim().is_empty() && text.forward.is_none() {
         return Err(Error::invalid("body", "Please write a message."));
     }
     if body.chars().count() > BODY_CHARS_MAX {

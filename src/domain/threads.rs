@@ -3,6 +3,7 @@
 use super::accounts::{self, Corrected};
 use super::audit::{self, Event};
 use super::filing::{self, Folder};
+use super::forwards;
 use super::ids::{MessageId, ThreadId};
 use super::invites::{self, ReadOut};
 use super::messages::{self, Content, Correspondent, Holder, Message, Opened};
@@ -39,6 +40,8 @@ pub struct MessageView {
     pub to: Vec<RecipientView>,
     /// Whether the reader sent it.
     pub mine: bool,
+    /// When what it forwards is destroyed: it cannot outlive that.
+    pub original_expires: Option<Timestamp>,
     /// Whether this is the first time that the reader sees it.
     pub unread: bool,
 }
@@ -124,8 +127,10 @@ impl Portal {
             let (holder, cc) = (holder.clone(), copied.contains(&holder.mailbox));
             to.push(RecipientView { who, holder, cc, code, asks, address_corrected, phone_corrected });
         }
+        let original_expires = forwards::limit(tx, &message)?;
         let unread = message.holder(member.mailbox()).is_some_and(|holder| holder.opened.is_none());
-        Ok(MessageView { from: messages::correspondent(tx, message.sender)?, message, opened, to, mine, unread })
+        let from = messages::correspondent(tx, message.sender)?;
+        Ok(MessageView { message, opened, from, to, mine, original_expires, unread })
     }
 
     fn record_opened(&self, member: &Member, view: &ThreadView, now: Timestamp) -> Result<(), Error> {

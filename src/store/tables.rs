@@ -91,6 +91,9 @@ tables! {
     /// no record. Sealed by: the holder's identity and the copy's slot.
     SUMMARIES = "summaries", plain;
 
+    /// Forwarded copies. Key: message id ‖ id of the message that forwards it. Value: empty. Sealed by: nothing.
+    FORWARDS = "forwards", guarded;
+
     /// Conversations. Key: mailbox id ‖ thread id ‖ sent (u64, ms) ‖ message id. Value: empty. Sealed by: nothing.
     THREAD_MESSAGES = "thread messages", plain;
 

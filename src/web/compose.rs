@@ -12,12 +12,13 @@ use super::page::{FlashKind, json, value};
 use super::prose;
 use super::recipients::{self, Rows};
 use super::refusal::Refusal;
-use super::thread::file_line;
+use super::thread::{file_line, forwarded};
 use super::when::Calendar;
 use crate::domain::addressing::Answered;
 use crate::domain::drafts::{BODY_CHARS_MAX, DraftText, DraftView, FILES_MAX, SEND_BYTES_MAX, SUBJECT_CHARS_MAX};
+use crate::domain::forwards::Original;
 use crate::domain::ids::DraftId;
-use crate::domain::messages::Content;
+use crate::domain::messages::{Content, FileInfo};
 use crate::domain::sessions::Member;
 use crate::domain::{Error, Portal, Timestamp};
 use crate::words::said::say;
@@ -37,6 +38,7 @@ pub struct Opening {
     reply: Option<String>,
     #[serde(default)]
     all: String,
+    forward: Option<String>,
     #[serde(default)]
     to: String,
 }
@@ -48,6 +50,8 @@ struct Sheet {
     text: DraftText,
     view: Option<DraftView>,
     reply: Option<Reply>,
+    /// What is forwarded, unless it is gone.
+    original: Option<Original>,
     rows: Rows,
 }
 
@@ -62,7 +66,9 @@ struct Reply {
 
 /// The text that a form carries.
 fn text_of(form: &Form) -> Result<DraftText, Error> {
-    let reply = form.get("reply");
+    let id = |name| Some(form.get(name)).filter(|id| !id.is_empty()).map(str::parse).transpose();
+    let reply_to = id("reply")?;
+    let keep = form.kept().filter_map(|(name, _)| name.strip_prefix("keep-")).filter_map(|file| file.parse().ok());
     Ok(DraftText {
         to: form.get("to").to_owned(),
         cc: form.get("cc").to_owned(),
@@ -71,8 +77,11 @@ fn text_of(form: &Form) -> Result<DraftText, Error> {
         subject: form.get("subject").to_owned(),
         body: form.get("body").replace("\r\n", "\n"),
         expires: form.get("expires").to_owned(),
-        reply_to: if reply.is_empty() { None } else { Some(reply.parse()?) },
+        reply_to,
         reply_all: form.get("all") == "1",
+        forward: id("forward")?.filter(|_| reply_to.is_none()),
+        keep: keep.take(FILES_MAX).collect(),
+        no_forwarding: form.get("no_forwarding") == "1",
     })
 }
 
@@ -91,8 +100,13 @@ fn begin(portal: &Portal, member: &Member, opening: &Opening) -> Result<Sheet, E
     };
     if let Some(reply) = &opening.reply {
         let id = reply.parse()?;
-        text.subject = reply_subject(&portal.quoted(member, id)?.2.subject);
+        text.subject = subject("Re: ", Some(&portal.quoted(member, id)?.2.subject));
         (text.reply_to, text.reply_all) = (Some(id), opening.all == "1");
+    } else if let Some(forward) = &opening.forward {
+        let original = portal.forwardable(member, forward.parse()?)?;
+        text.subject = subject("Fwd: ", original.forwarded.first().map(|first| first.subject.as_str()));
+        text.keep = original.files.iter().map(|file| file.id).collect();
+        text.forward = Some(original.message.id);
     } else if !member.can_compose() {
         return Err(Error::Denied);
     }
@@ -106,6 +120,11 @@ fn sheet(portal: &Portal, member: &Member, draft: DraftId, revision: u64, text: 
         Err(Error::NotFound) => None,
         Err(error) => return Err(error),
     };
+    let original = match text.forward.map(|id| portal.forwardable(member, id)) {
+        // Destroyed or deleted meanwhile: the page says so.
+        None | Some(Err(Error::Expired | Error::NotFound | Error::Conflict)) => None,
+        Some(original) => Some(original?),
+    };
     let reply = match text.reply_to {
         Some(to) => {
             let people = portal.reply_to(member, to, text.reply_all)?;
@@ -114,7 +133,7 @@ fn sheet(portal: &Portal, member: &Member, draft: DraftId, revision: u64, text: 
                 Ok(quoted) => quoted,
                 // What is answered may have been destroyed meanwhile: the answer can still be sent.
                 Err(Error::Expired) => {
-                    return Ok(Sheet { draft, revision, text, view, reply: None, rows: Rows::default() });
+                    return Ok(Sheet { draft, revision, text, view, reply: None, original, rows: Rows::default() });
                 }
                 Err(error) => return Err(error),
             };
@@ -125,13 +144,13 @@ fn sheet(portal: &Portal, member: &Member, draft: DraftId, revision: u64, text: 
     };
     let revision = view.as_ref().map_or(revision, |view| view.revision.max(revision));
     let rows = if text.reply_to.is_none() { Rows::of(portal, member, &text)? } else { Rows::default() };
-    Ok(Sheet { draft, revision, text, view, reply, rows })
+    Ok(Sheet { draft, revision, text, view, reply, original, rows })
 }
 
-/// "Re: …", once, and never longer than a subject may be.
-fn reply_subject(subject: &str) -> String {
-    let bare = subject.trim_start_matches("Re: ");
-    format!("Re: {bare}").chars().take(SUBJECT_CHARS_MAX).collect()
+/// "Re: …" or "Fwd: …", once, and never longer than a subject may be.
+fn subject(mark: &str, of: Option<&str>) -> String {
+    let bare = of.unwrap_or_default().trim_start_matches(mark);
+    format!("{mark}{bare}").chars().take(SUBJECT_CHARS_MAX).collect()
 }
 
 fn page_of(signed: &Signed, sheet: &Sheet, error: Option<&Error>) -> Value {
@@ -143,11 +162,12 @@ fn page_of(signed: &Signed, sheet: &Sheet, error: Option<&Error>) -> Value {
         let all = sheet.reply.iter().flat_map(|reply| &reply.people).filter(move |one| one.cc == cc);
         all.map(|one| context! { name => one.who.name.as_str(), email => one.who.email.as_str() }).collect::<Value>()
     };
+    let until = sheet.original.as_ref().map(|original| original.message.expires);
     let own = context! {
         page => "compose",
         draft_id => sheet.draft.to_string(),
         revision => sheet.revision,
-        mode => if text.reply_to.is_some() { "reply" } else { "new" },
+        mode => if text.reply_to.is_some() { "reply" } else if text.forward.is_some() { "forward" } else { "new" },
         reply_to => people(false),
         reply_cc => people(true),
         thread_url => sheet.reply.as_ref().map(|reply| reply.thread_url.as_str()),
@@ -155,8 +175,9 @@ fn page_of(signed: &Signed, sheet: &Sheet, error: Option<&Error>) -> Value {
             to => text.to.as_str(), cc => text.cc.as_str(), separately => text.separately,
             subject => text.subject.as_str(), body => text.body.as_str(), expires => text.expires.as_str(),
             reply => text.reply_to.map(|id| id.to_string()).unwrap_or_default(), all => if text.reply_all { "1" } else { "" },
+            forward => text.forward.map(|id| id.to_string()).unwrap_or_default(), no_forwarding => text.no_forwarding,
         },
-        expiry_options => value(calendar.expiry_choices(signed.web().clock.now(), days)),
+        expiry_options => value(calendar.expiry_choices(signed.web().clock.now(), days, until)),
         files => files.iter().map(file_line).collect::<Value>(),
         files_bytes => files.iter().map(|file| file.bytes).sum::<u64>(),
         limit_bytes => SEND_BYTES_MAX,
@@ -164,7 +185,20 @@ fn page_of(signed: &Signed, sheet: &Sheet, error: Option<&Error>) -> Value {
         limits => context! { subject => SUBJECT_CHARS_MAX, body => BODY_CHARS_MAX },
         quoted => sheet.reply.iter().map(|reply| quote(reply, &calendar)).collect::<Value>(),
     };
-    context! { ..own, ..sheet.rows.context(error) }
+    context! { ..own, ..sheet.rows.context(error), ..original_of(sheet, &calendar) }
+}
+
+/// What is forwarded, and which of its files go with it.
+fn original_of(sheet: &Sheet, calendar: &Calendar) -> Value {
+    let Some(original) = &sheet.original else { return context! { original_gone => sheet.text.forward.is_some() } };
+    let file = |file: &FileInfo| {
+        let field = format!("keep-{}", file.id);
+        context! { field, checked => sheet.text.keep.contains(&file.id), ..file_line(file) }
+    };
+    context! {
+        forwarded => original.forwarded.iter().map(|one| forwarded(one, calendar)).collect::<Value>(),
+        original_files => original.files.iter().map(file).collect::<Value>(),
+    }
 }
 
 fn quote(reply: &Reply, calendar: &Calendar) -> Value {
@@ -432,8 +466,9 @@ mod tests {
 
     #[test]
     fn answers_say_re_once() {
-        assert_eq!(reply_subject("Tooth 14"), "Re: Tooth 14");
-        assert_eq!(reply_subject("Re: Re: Tooth 14"), "Re: Tooth 14");
-        assert_eq!(reply_subject(&"x".repeat(300)).chars().count(), SUBJECT_CHARS_MAX);
+        assert_eq!(subject("Re: ", Some("Tooth 14")), "Re: Tooth 14");
+        assert_eq!(subject("Re: ", Some("Re: Re: Tooth 14")), "Re: Tooth 14");
+        assert_eq!(subject("Fwd: ", Some("Re: Tooth 14")), "Fwd: Re: Tooth 14");
+        assert_eq!(subject("Re: ", Some(&"x".repeat(300))).chars().count(), SUBJECT_CHARS_MAX);
     }
 }

@@ -13,7 +13,7 @@ use super::when::{Calendar, file_count, size};
 use crate::domain::filing::{Filter, Folder};
 use crate::domain::folders::Gone;
 use crate::domain::ids::{AccountId, MessageId, ThreadId};
-use crate::domain::messages::{Correspondent, FileInfo, NoticeState, Opened};
+use crate::domain::messages::{Correspondent, FileInfo, Forwarded, NoticeState, Opened};
 use crate::domain::portal::DAY;
 use crate::domain::sessions::initials;
 use crate::domain::threads::{MessageView, RecipientView, ThreadView};
@@ -69,6 +69,8 @@ fn page_of(signed: &Signed, thread: &ThreadView) -> Value {
         can_reply => reply.is_some(),
         reply_all_url => reply.as_ref().filter(|_| many).map(|url| format!("{url}&all=1")),
         reply_url => reply,
+        forward_url => newest.and_then(forward_url).filter(|_| signed.member.can_compose()),
+        can_compose => signed.member.can_compose(),
     }
 }
 
@@ -84,7 +86,8 @@ fn message(view: &MessageView, calendar: &Calendar, now: Timestamp, sends_mail: 
     let files = view.content().map(|content| content.files.as_slice()).unwrap_or_default();
     let url = format!("/messages/{}", row.id);
     let living = gone.is_none();
-    let days = u8::try_from(row.expires.since(row.created) / DAY).ok();
+    let original = view.original_expires;
+    let days = u8::try_from(row.expires.since(row.created) / DAY).ok().filter(|_| original != Some(row.expires));
     context! {
         id => row.id.to_string(),
         anchor => format!("m-{}", row.id),
@@ -95,6 +98,9 @@ fn message(view: &MessageView, calendar: &Calendar, now: Timestamp, sends_mail: 
         date => value(calendar.when(row.created)),
         expiry => value(living.then(|| calendar.expiry(row.expires))),
         body_html => view.content().map(|content| prose::to_html(&content.body)).unwrap_or_default(),
+        forwarded => view.content().into_iter().flat_map(|content| &content.forwarded).map(|one| forwarded(one, calendar)).collect::<Value>(),
+        no_forwarding => view.content().is_some_and(|content| content.no_forwarding),
+        forward_url => forward_url(view),
         files => files.iter().map(|file| context! {
             name => file.name.as_str(), size_text => size(file.bytes), url => format!("{url}/files/{}", file.id), kind => kind(&file.mime),
         }).collect::<Value>(),
@@ -104,13 +110,31 @@ fn message(view: &MessageView, calendar: &Calendar, now: Timestamp, sends_mail: 
         destroyed => gone,
         can_expire => living && view.mine,
         expire_url => format!("{url}/expiry"),
-        expiry_options => value(if view.mine { calendar.expiry_choices(row.created, days) } else { vec![] }),
+        expiry_options => value(if view.mine { calendar.expiry_choices(row.created, days, original) } else { vec![] }),
         can_recall => living && view.mine,
         recall_url => format!("{url}/recall"),
         recall_text => recall_words(view, files.len(), calendar),
         delete_url => living.then(|| format!("{url}/delete")),
         delete_text => delete_words(view, files.len(), now),
         export_url => living.then(|| format!("{url}/export")),
+    }
+}
+
+/// Where a message is forwarded; nowhere, if its sender forbids that.
+fn forward_url(view: &MessageView) -> Option<String> {
+    let content = view.content().filter(|content| !content.no_forwarding);
+    content.map(|_| format!("/compose?forward={}", view.message.id))
+}
+
+/// A message that stands in one that forwards it.
+pub fn forwarded(one: &Forwarded, calendar: &Calendar) -> Value {
+    context! {
+        from => one.from.as_str(),
+        to => one.to.join(", "),
+        cc => one.cc.join(", "),
+        date => value(calendar.when(one.sent)),
+        subject => one.subject.as_str(),
+        body_html => prose::to_html(&one.body),
     }
 }
 

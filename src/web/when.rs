@@ -125,17 +125,25 @@ impl Calendar {
         }
     }
 
-    /// The days that something sent at `sent` can live, with their dates; those that are past are left out.
-    pub fn expiry_choices(&self, sent: Timestamp, selected: Option<u8>) -> Vec<Choice> {
+    /// The days that something sent at `sent` can live, with their dates; those that are past are left out. What
+    /// forwards something that is destroyed at `original` lives until then at most, and if nothing else is chosen.
+    pub fn expiry_choices(&self, sent: Timestamp, selected: Option<u8>, original: Option<Timestamp>) -> Vec<Choice> {
         let days = (1..=EXPIRY_DAYS_MAX).rev().map(|days| (days, sent.plus(i64::from(days) * DAY)));
-        days.filter(|(_, at)| *at > self.now)
+        let days = days.filter(|(_, at)| *at > self.now && original.is_none_or(|original| *at < original));
+        let mut choices: Vec<Choice> = days
             .map(|(days, at)| {
                 let zoned = self.zoned(at);
                 let date = say!("{day} {month}", day = zoned.day(), month = month(&zoned, &MONTHS_SHORT));
                 let text = say!("{days} · destroyed on {date}", days = day_count(days), date = date);
                 Choice { value: days.to_string(), text, selected: selected == Some(days) }
             })
-            .collect()
+            .collect();
+        if let Some(original) = original {
+            let selected = !choices.iter().any(|choice| choice.selected);
+            let text = say!("With the original · destroyed on {date}", date = self.in_words(original));
+            choices.insert(0, Choice { value: self.when(original).iso, text, selected });
+        }
+        choices
     }
 }
 
@@ -248,10 +256,13 @@ mod tests {
     #[test]
     fn choices_end_with_the_past() {
         let calendar = Calendar::new("UTC", NOW);
-        let choices = calendar.expiry_choices(NOW.plus(-10 * DAY), Some(20));
+        let choices = calendar.expiry_choices(NOW.plus(-10 * DAY), Some(20), None);
         assert_eq!(choices.len(), 20);
         assert_eq!(choices.first().unwrap().text.to_string(), "30 days · destroyed on 13 Dec");
         assert!(choices.iter().find(|choice| choice.value == "20").unwrap().selected);
+        let choices = calendar.expiry_choices(NOW, Some(20), Some(NOW.plus(3 * DAY)));
+        let values: Vec<_> = choices.iter().map(|choice| (choice.value.as_str(), choice.selected)).collect();
+        assert_eq!(values, [("2026-11-26T02:00:00Z", true), ("2", false), ("1", false)]);
     }
 
     #[test]

@@ -74,7 +74,9 @@ pub fn filled<'f>(page: &'f [(&'static str, String)], own: &[(&'f str, &'f str)]
 
 /// The hidden fields of the form on the last page.
 pub fn hidden(client: &Client) -> Vec<(&'static str, String)> {
-    ["draft", "revision", "reply", "all", "to"].map(|name| (name, client.hidden(name).unwrap_or_default())).to_vec()
+    ["draft", "revision", "reply", "all", "forward", "to"]
+        .map(|name| (name, client.hidden(name).unwrap_or_default()))
+        .to_vec()
 }
 
 /// Opens the form at `/compose` and this query, fills it in and sends it.

@@ -13,6 +13,7 @@ mod files;
 mod folders;
 mod forged;
 mod forms;
+mod forwards;
 mod guesses;
 mod interop;
 mod interrupted;
