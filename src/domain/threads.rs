@@ -9,6 +9,7 @@ use super::invites::{self, ReadOut};
 use super::messages::{self, Content, Correspondent, Holder, Message, Opened};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
+use super::summaries::snippet;
 use super::time::Timestamp;
 use crate::store::Tx;
 
@@ -69,6 +70,13 @@ impl MessageView {
     /// The content, unless it is destroyed or damaged.
     pub fn content(&self) -> Option<&Content> {
         self.opened.content()
+    }
+
+    /// The beginning of its text, or of what it forwards; nothing if it is destroyed or damaged.
+    pub fn opening(&self) -> Option<String> {
+        let content = self.content()?;
+        let quoted = content.forwarded.first().filter(|_| content.body.is_empty());
+        Some(snippet(quoted.map_or(&content.body, |one| &one.body)))
     }
 }
 

@@ -58,7 +58,17 @@ fn page_of(signed: &Signed, thread: &ThreadView) -> Value {
     let many =
         newest.is_some_and(|view| view.to.iter().any(|to| to.cc) || (view.message.holders.len() > 2 && !view.mine));
     let (now, sends_mail) = (signed.web().clock.now(), signed.web().portal.options().sends_mail);
-    let messages: Value = thread.messages.iter().map(|view| message(view, &calendar, now, sends_mail)).collect();
+    let last = thread.messages.len().saturating_sub(1);
+    let messages: Value = thread
+        .messages
+        .iter()
+        .enumerate()
+        .map(|(place, view)| {
+            let is_waited_for = view.to.iter().any(|to| to.code.is_some() || to.asks);
+            let folded = place < last && !view.unread && !is_waited_for;
+            context! { folded, ..message(view, &calendar, now, sends_mail) }
+        })
+        .collect();
     context! {
         thread => context! {
             id => thread.id.to_string(), subject, print_url => format!("{url}/print"), url,
@@ -97,6 +107,7 @@ fn message(view: &MessageView, calendar: &Calendar, now: Timestamp, sends_mail: 
         to => view.to.iter().map(|to| recipient(view, to, calendar, sends_mail)).collect::<Value>(),
         date => value(calendar.when(row.created)),
         expiry => value(living.then(|| calendar.expiry(row.expires))),
+        opening => view.opening(),
         body_html => view.content().map(|content| prose::to_html(&content.body)).unwrap_or_default(),
         forwarded => view.content().into_iter().flat_map(|content| &content.forwarded).map(|one| forwarded(one, calendar)).collect::<Value>(),
         no_forwarding => view.content().is_some_and(|content| content.no_forwarding),

@@ -37,6 +37,8 @@ journeys! {
     first_start,
     /// Inviting by writing, the notice, registration, reading, downloading, replying.
     message,
+    /// Cc, new addresses in rows, sending separately, forwarding, folded messages.
+    recipients,
     /// Another date, recall, a deleted copy, the date that comes.
     destruction,
     /// Filters, several conversations at once, archive, stars, undo.

@@ -15,6 +15,9 @@ use crate::world::{DAY, PASSWORD, World};
 const LETTERS: usize = 100;
 const NEW_PASSWORD: &str = "nine loud geese paddle";
 const KIM: &str = PEOPLE[2];
+/// Letters that are recalled, and deleted by all who have them.
+const RECALLED: usize = 11;
+const DELETED_BY_ALL: usize = 7;
 const HOUR: u64 = 3600;
 
 /// What happened, and what was taken on the way.
@@ -55,6 +58,24 @@ fn write_letters(office: &mut Office) -> Vec<Letter> {
     (0..LETTERS).map(send).collect()
 }
 
+/// Letters that have their words and files in common with others: two that are sent separately, one of which is recalled;
+/// and copies of letters that are forwarded, one of which is recalled itself, one with its original, while the third
+/// outlives every other copy of its original. They are numbered so that nothing else befalls them.
+fn write_in_common(office: &mut Office, letters: &mut Vec<Letter>) {
+    let [one, two] = office.send_separately(215, PEOPLE[0], [PEOPLE[1], PEOPLE[2]]);
+    let forward = |office: &mut Office, original: usize, number| {
+        let from = letters[original].to[0];
+        let to = PEOPLE.into_iter().find(|person| *person != from && *person != letters[original].from).unwrap();
+        office.forward(&letters[original], number, from, to)
+    };
+    let copies = [(RECALLED, 219), (9, 221), (DELETED_BY_ALL, 223)];
+    let copies = copies.map(|(original, number)| forward(office, original, number));
+    for mut letter in [one, two].into_iter().chain(copies) {
+        office.read(&mut letter);
+        letters.push(letter);
+    }
+}
+
 /// Deletes copies of letters that live on, as recipient, as sender, as both; recalls some.
 fn destroy_early(office: &mut Office, letters: &[Letter], destroyed: &mut BTreeSet<(usize, &'static str)>) {
     for letter in letters.iter().filter(|letter| !is_short(letter.number) && letter.to[0] != WAITING) {
@@ -69,11 +90,13 @@ fn destroy_early(office: &mut Office, letters: &[Letter], destroyed: &mut BTreeS
             office.press(person, letter, "delete");
             destroyed.insert((number, letter.holders().find(|holder| *holder == person).unwrap()));
         }
-        if number % 25 == 11 {
+        if number % 25 == 11 || number == 215 || number == 221 {
             office.press(letter.from, letter, "recall");
             destroyed.extend(letter.holders().map(|holder| (number, holder)));
         }
     }
+    let follows = letters.iter().find(|letter| letter.number == 219).unwrap();
+    destroyed.extend(follows.holders().map(|holder| (219, holder)));
 }
 
 /// The slot file of the epoch that it is now.
@@ -88,7 +111,8 @@ fn live() -> Story {
     let data = place.data();
     let mut world = World::start_with(|config| config.data = data.clone());
     let mut office = Office::open(&world);
-    let letters = write_letters(&mut office);
+    let mut letters = write_letters(&mut office);
+    write_in_common(&mut office, &mut letters);
     let scraps: Vec<Scrap> = (0..6).map(|n| office.draft(LETTERS + n, PEOPLE[n % 4])).collect();
     let before = place.raw();
 
@@ -148,9 +172,10 @@ impl Story {
             for holder in letter.holders() {
                 let Some(content) = opened.copies.get(&(letter.id, loot.mailbox(holder))) else { continue };
                 let content = content.as_ref().expect("the key opens the content");
-                assert!(content.subject.contains(&mark("subject", letter.number)));
-                assert!(content.body.contains(&mark("text", letter.number)));
-                assert_eq!(content.files[0].name, mark("name", letter.number) + ".png");
+                let text = content.forwarded.first().map_or(&content.body, |quoted| &quoted.body);
+                assert!(content.subject.contains(&mark("subject", letter.source)));
+                assert!(text.contains(&mark("text", letter.source)));
+                assert_eq!(content.files[0].name, mark("name", letter.source) + ".png");
                 assert_eq!(loot.file(&content.files[0]).expect("the key opens the file"), letter.file_bytes());
                 found.insert((letter.number, holder));
             }

@@ -23,13 +23,15 @@ pub struct Letter {
     pub to: Vec<&'static str>,
     /// Where it is read.
     pub thread: String,
+    /// Number of the message whose words and file it holds: another's when it forwards that.
+    pub source: usize,
     pub files: Vec<FileId>,
 }
 
 impl Letter {
     /// What its file holds: a few bytes in most, several of the seal's chunks in some.
     pub fn file_bytes(&self) -> Vec<u8> {
-        file_bytes(self.number)
+        file_bytes(self.source)
     }
 
     /// Everybody who has a copy.
@@ -109,7 +111,67 @@ impl Office {
         let (draft, path) = fill_in(self.of(from), &to, &format!("On {subject}"), &text, days, "send", &[file]);
         let page = self.of(from).visit(&path).expect(200).text();
         let id = messages(&page).pop().unwrap().parse().unwrap();
-        Letter { number, draft, id, from, to, thread: path.replace("/threads/", ""), files: Vec::new() }
+        let thread = path.replace("/threads/", "");
+        Letter { number, draft, id, from, to, thread, source: number, files: Vec::new() }
+    }
+
+    /// The same for two people, each on their own; the second message has the number after next.
+    pub fn send_separately(&mut self, number: usize, from: &'static str, to: [&'static str; 2]) -> [Letter; 2] {
+        let (subject, name) = (mark("subject", number), mark("name", number) + ".png");
+        let text = format!("Dear colleague,\n\n{}.\n\nYours", mark("text", number));
+        let bytes = file_bytes(number);
+        let browser = self.of(from);
+        browser.visit("/compose").expect(200);
+        let draft = browser.hidden("draft").unwrap();
+        let to_line = to.join(", ");
+        let fields = [
+            ("draft", draft.as_str()),
+            ("to", &to_line),
+            ("separately", "1"),
+            ("subject", &subject),
+            ("body", &text),
+            ("expires", "30"),
+            ("action", "send"),
+        ];
+        let file = FilePart { field: "files[]", name: &name, kind: "image/png", bytes: &bytes };
+        browser.post_files("/compose", &fields, &[file]).expect(303);
+        [(number, to[0]), (number + 2, to[1])].map(|(place, to)| {
+            let (id, thread) = self.newest_of(to, &subject);
+            let draft = draft.parse().unwrap();
+            Letter { number: place, draft, id, from, to: vec![to], thread, source: number, files: Vec::new() }
+        })
+    }
+
+    /// Forwards a letter with its file; the new one has this number.
+    pub fn forward(&mut self, letter: &Letter, number: usize, from: &'static str, to: &'static str) -> Letter {
+        let browser = self.of(from);
+        let page = unescape(&browser.visit(&format!("/compose?forward={}", letter.id)).expect(200).text());
+        let (draft, forward) = (browser.hidden("draft").unwrap(), browser.hidden("forward").unwrap());
+        let subject = format!("Fwd: {}", mark("subject", letter.source));
+        let keep = format!("keep-{}", between(&page, "name=\"keep-", "\""));
+        let fields = [
+            ("draft", draft.as_str()),
+            ("forward", &forward),
+            ("to", to),
+            ("subject", &subject),
+            ("body", ""),
+            ("expires", "20"),
+            (&keep, "1"),
+            ("action", "send"),
+        ];
+        let path = browser.post_files("/compose", &fields, &[]).expect(303).location().unwrap();
+        let id = messages(&browser.visit(&path).expect(200).text()).pop().unwrap().parse().unwrap();
+        let (thread, source) = (path.replace("/threads/", ""), letter.source);
+        Letter { number, draft: draft.parse().unwrap(), id, from, to: vec![to], thread, source, files: Vec::new() }
+    }
+
+    /// The message with this subject in somebody's inbox, and its conversation.
+    fn newest_of(&mut self, person: &str, subject: &str) -> (MessageId, String) {
+        let inbox = unescape(&self.of(person).visit("/inbox").expect(200).text());
+        let row = inbox.split("<li class=\"row").find(|row| row.contains(&format!(">{subject}</a>"))).unwrap();
+        let thread = between(row, "href=\"/threads/", "\"").to_owned();
+        let page = self.of(person).visit(&format!("/threads/{thread}")).expect(200).text();
+        (messages(&page).pop().unwrap().parse().unwrap(), thread)
     }
 
     /// Everybody who has a copy looks at it and takes its file, and all of it is there.
@@ -120,7 +182,7 @@ impl Office {
             let anchor = format!("/messages/{}/files/", letter.id);
             let file = format!("{anchor}{}", between(&page, &anchor, "\""));
             for kind in ["subject", "text", "name"] {
-                assert!(page.contains(&mark(kind, letter.number)), "{reader} has no {kind} of {}", letter.number);
+                assert!(page.contains(&mark(kind, letter.source)), "{reader} has no {kind} of {}", letter.number);
             }
             letter.files = vec![file.rsplit('/').next().unwrap().parse().unwrap()];
             assert_eq!(self.of(reader).get(&file).expect(200).body, letter.file_bytes());

@@ -65,6 +65,13 @@ pub struct Content {
     pub subject: String,
     pub body: String,
     pub files: Vec<FileLine>,
+    pub forwarded: Vec<Quoted>,
+}
+
+/// A message that is quoted in it.
+#[derive(Deserialize, Debug, Clone)]
+pub struct Quoted {
+    pub body: String,
 }
 
 /// A file in it, with the key of its blob.

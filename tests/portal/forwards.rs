@@ -120,6 +120,7 @@ fn a_copy_lives_no_longer_than_the_original() {
     desk.kim.visit(&desk.thread).expect(200);
     desk.kim.post(&original, &[("expires", "3")]).expect(303);
     assert!(read(&mut desk.pair.lee, &copy).contains("Destroyed in 3 days"));
+    assert!(read(&mut desk.pair.lee, "/inbox?filter=soon").contains("Fwd: Films"), "filed anew");
     assert!(!read(&mut desk.pair.ann, &copy).contains("<option value=\"4\">"));
     desk.kim.post(&original, &[("expires", "30")]).expect(303);
     assert!(read(&mut desk.pair.lee, &copy).contains("Destroyed in 3 days"));

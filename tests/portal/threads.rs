@@ -1,7 +1,7 @@
 //! Conversations: answers, states, and text that stays text.
 
 use crate::forms::{LEE, Pair, compose, conversation, file, messages, pair, read, reply};
-use crate::world::{ADMIN, DAY};
+use crate::world::{ADMIN, DAY, between};
 
 #[test]
 fn answers_join_the_conversation_and_states_are_shown() {
@@ -54,6 +54,24 @@ fn an_answer_goes_to_the_sender_and_one_to_all_goes_to_all() {
     assert!(page.contains("For all.") && !page.contains("Between us."), "{page}");
     let page = conversation(&mut all.ann, &thread);
     assert!(page.contains("For all.") && page.contains("Between us."), "{page}");
+}
+
+#[test]
+fn what_was_read_is_folded_and_the_newest_is_open() {
+    let mut pair = pair();
+    read(&mut pair.lee, &pair.thread);
+    reply(&pair.world, &mut pair.lee, &pair.message, "Seen, thank you.");
+    reply(&pair.world, &mut pair.lee, &pair.message, "And one thing more.");
+    let folded = |page: &str| page.matches("<details class=\"fold\">").count();
+    let page = conversation(&mut pair.ann, &pair.thread);
+    assert_eq!(folded(&page), 1, "her own, and not the new ones: {page}");
+    let fold = page.split_once("<details class=\"fold\">").unwrap().1;
+    let summary = between(fold, "<summary>", "</summary>");
+    assert!(summary.contains("You") && summary.contains("Please look at it."), "{summary}");
+    assert!(fold.contains("Opened 23 November"), "who opened it, and when: {fold}");
+    let page = conversation(&mut pair.ann, &pair.thread);
+    assert_eq!(folded(&page), 2, "the newest stays open: {page}");
+    assert!(!read(&mut pair.ann, &format!("{}/print", pair.thread)).contains("class=\"fold\""));
 }
 
 #[test]
