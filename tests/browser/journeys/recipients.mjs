@@ -16,7 +16,7 @@ export default async function play(stage) {
 async function write(stage, ann) {
   const { page } = ann;
   await ann.open("Compose");
-  assert(await page.getByLabel("Send separately").isHidden(), "asked for only with several");
+  await page.getByLabel("Send separately").waitFor({ state: "hidden" });
   await page.getByLabel("To", { exact: true }).fill(`Bob Okafor <${BOB}>, `);
   await page.getByText(`Who is ${BOB}?`).waitFor();
   await page.getByText("Add Cc").click();
