@@ -9,6 +9,7 @@
 //! | [`words`] | what pages and letters say, in the reader's language |
 //! | [`crypto`] | host and epoch keys, slots, identities, sealing, passwords |
 //! | [`store`] | redb tables (all on one screen), grouped commits, blobs |
+//! | [`search`] | an index of words, and what a person asks of it |
 //! | [`gateway`] | the outside: mail, codes by phone |
 //! | [`domain`] | the rules: accounts, sessions, invitations, messages, expiry, audit |
 //! | [`web`] | every page and route, who asks, and how it is answered |
@@ -31,6 +32,7 @@ pub mod crypto;
 pub mod domain;
 pub mod gateway;
 pub mod metrics;
+pub mod search;
 pub mod serve;
 pub mod store;
 pub mod web;

@@ -35,6 +35,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ("tokio::net", &["gateway", "web", "serve"], "sockets are opened by the gateways and by serve.rs"),
     ("redb", &["store"], "store/ is the seam for a second engine"),
     ("lettre", &["gateway"], "mail leaves through gateway/"),
+    ("tantivy", &["search"], "indexes are made and asked in search/, in memory"),
     ("age", &["crypto"], CRYPTO),
     ("age_core", &["crypto"], CRYPTO),
     ("argon2", &["crypto"], CRYPTO),

@@ -16,6 +16,7 @@ use super::ids::{AccountId, MailboxId, MessageId};
 use super::messages::{self, Destroyed, Holding, Message};
 use super::portal::{Error, Loop, Portal};
 use super::sessions::Member;
+use super::shards;
 use super::summaries;
 use super::time::Timestamp;
 use crate::crypto::MacKey;
@@ -42,7 +43,7 @@ pub struct Swept {
 pub(super) fn destroy(tx: &mut WriteTx<'_>, mut message: Message, now: Timestamp, recalled: bool) -> Result<(), Error> {
     // The sender, who stands first, comes last: should this be interrupted, they still have it to recall again.
     for holder in message.holders.iter().rev() {
-        erase_holding(tx, holder.mailbox, message.id)?;
+        erase_holding(tx, holder.mailbox, &message)?;
     }
     tx.delete(BODIES, message.id.bytes());
     for blob in std::mem::take(&mut message.blobs) {
@@ -60,13 +61,14 @@ pub(super) fn destroy(tx: &mut WriteTx<'_>, mut message: Message, now: Timestamp
     Ok(())
 }
 
-fn erase_holding(tx: &mut WriteTx<'_>, mailbox: MailboxId, id: MessageId) -> Result<(), Error> {
-    let row = messages::holding_key(mailbox, id);
+fn erase_holding(tx: &mut WriteTx<'_>, mailbox: MailboxId, message: &Message) -> Result<(), Error> {
+    shards::forget(tx, mailbox, message.id, message.expires)?;
+    let row = messages::holding_key(mailbox, message.id);
     if let Some(holding) = tx.record::<Holding>(&row)? {
         tx.erase_slot(holding.slot)?;
         tx.delete_record::<Holding>(&row);
     }
-    summaries::forget(tx, mailbox, id);
+    summaries::forget(tx, mailbox, message.id);
     Ok(())
 }
 
@@ -143,6 +145,7 @@ impl Portal {
                 }
             }
         }
+        self.forget_destroyed();
         if is_full {
             return Err(Error::Full);
         }
@@ -251,13 +254,21 @@ impl Portal {
             audit::note(tx, &audit, now, Some(me), Event::MessageRecalled, id)
         })?;
         self.wake(Loop::Sweep);
+        self.forget_destroyed();
         Ok(())
     }
 
     /// Destroys one holder's copy. The last copy takes the message with it.
     pub fn delete_copy(&self, member: &Member, id: MessageId) -> Result<(), Error> {
         let (now, audit, me, mailbox) = (self.now(), self.host.audit_key(), member.account(), member.mailbox());
-        self.store.write_urgently(move |tx| delete_copy(tx, mailbox, Some(me), id, now, &audit))
+        self.store.write_urgently(move |tx| delete_copy(tx, mailbox, Some(me), id, now, &audit))?;
+        self.forget_destroyed();
+        Ok(())
+    }
+
+    /// Takes what was just destroyed out of what searches keep in memory.
+    pub(super) fn forget_destroyed(&self) {
+        self.sessions.forget_shards(|slot| self.store.slots().read(slot).is_ok());
     }
 }
 
@@ -272,7 +283,7 @@ pub(super) fn delete_copy(
 ) -> Result<(), Error> {
     let mut message = messages::message(tx, id)?;
     message.holder_mut(mailbox).ok_or(Error::NotFound)?.deleted = true;
-    erase_holding(tx, mailbox, id)?;
+    erase_holding(tx, mailbox, &message)?;
     tx.delete(THREAD_MESSAGES, &messages::thread_key(mailbox, &message));
     let (thread, last) = (message.thread, message.holders.iter().all(|holder| holder.deleted));
     messages::put(tx, &message)?;

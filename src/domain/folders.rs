@@ -225,7 +225,9 @@ impl Portal {
                 }
             }
             Ok(())
-        })
+        })?;
+        self.forget_destroyed();
+        Ok(())
     }
 
     fn message_row<T: Tx>(&self, reading: &mut Reading<'_, T>, id: MessageId) -> Result<Row, Error> {

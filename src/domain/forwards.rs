@@ -11,6 +11,7 @@ use super::ids::{FileId, MailboxId, MessageId, key};
 use super::messages::{self, Correspondent, FileInfo, Forwarded, Forwards, Message};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
+use super::shards;
 use super::time::Timestamp;
 use crate::store::tables::FORWARDS;
 use crate::store::{Direction, Tx, WriteTx, prefix_end};
@@ -74,10 +75,11 @@ pub(super) fn unlink(tx: &mut WriteTx<'_>, message: &Message) {
 /// Moves the date of one living message.
 pub(super) fn reschedule(tx: &mut WriteTx<'_>, mut message: Message, to: Timestamp) -> Result<(), Error> {
     due::undue(tx, Due::Message(message.id), message.expires);
-    message.expires = to;
+    let was = std::mem::replace(&mut message.expires, to);
     due::due(tx, Due::Message(message.id), to);
     messages::put(tx, &message)?;
     for holder in message.holders.iter().filter(|holder| !holder.deleted) {
+        shards::read_anew(tx, holder.mailbox, message.id, was)?;
         filing::refile(tx, holder.mailbox, message.thread)?;
     }
     Ok(())

@@ -10,6 +10,7 @@ use super::fields::{self, EXPIRY_DAYS_MAX};
 use super::ids::{AccountId, FileId, MailboxId, MessageId, ThreadId, key};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
+use super::shards;
 use super::time::Timestamp;
 use crate::crypto::identity::{Bundle, MailboxPublic};
 use crate::crypto::seal::open_content;
@@ -383,6 +384,7 @@ impl NewHolding {
         let slot = tx.new_slot(&self.slot)?;
         tx.put_record(&holding_key(self.mailbox, message.id), &Holding { slot, wrap: self.wrap })?;
         tx.put(THREAD_MESSAGES, &thread_key(self.mailbox, message), Vec::new());
+        shards::list(tx, self.mailbox, message.id);
         Ok(())
     }
 }
@@ -396,6 +398,7 @@ pub(super) fn rekey(
     old: &Bundle,
     new: &MailboxPublic,
 ) -> Result<(), Error> {
+    shards::drop_all(tx, mailbox)?;
     for (row, mut holding) in tx.records_under::<Holding>(mailbox.bytes(), Direction::Forward, usize::MAX)? {
         let id = row.last_chunk::<16>().ok_or_else(|| Error::internal("a holding's key"))?;
         let context = message(tx, MessageId::from_bytes(*id))?.wrap_context(mailbox);

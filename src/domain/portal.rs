@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::sessions::Sessions;
+use super::indexing::Readers;
+use super::sessions::{Member, Sessions};
 use super::time::{Clock, Timestamp};
 use super::uploads::Uploads;
 use crate::crypto::beside::Digester;
@@ -127,6 +128,7 @@ pub struct Portal {
     pub(super) digester: Digester,
     pub(super) sessions: Sessions,
     pub(super) uploads: Uploads,
+    pub(super) readers: Readers,
     pub(super) options: Options,
     pub(super) setup_token: Key32,
     wake: OnceLock<Box<dyn Fn(Loop) + Send + Sync>>,
@@ -161,6 +163,7 @@ impl Portal {
             digester: Digester::start()?,
             sessions: Sessions::default(),
             uploads: Uploads::default(),
+            readers: Readers::default(),
             options,
             setup_token: Key32::generate(),
             wake: OnceLock::new(),
@@ -183,6 +186,25 @@ impl Portal {
             Ok(result) => result,
             Err(_) => Err(Error::internal("an operation panicked")),
         }
+    }
+
+    /// Reads what no search of this person finds yet, behind their back: until everything is read, they sign out, or
+    /// the portal closes.
+    pub fn read_on_behind(self: &Arc<Self>, member: Member) {
+        let portal = Arc::downgrade(self);
+        tokio::task::spawn_blocking(move || {
+            while let Some(portal) = portal.upgrade() {
+                match portal.read_on(&member) {
+                    Ok(true) => {}
+                    // What a full disk keeps from being read waits for the next search.
+                    Ok(false) | Err(Error::Full) => break,
+                    Err(error) => {
+                        tracing::error!(cause = crate::store::chain(&error), "messages could not be read for search");
+                        break;
+                    }
+                }
+            }
+        });
     }
 
     /// The wall clock.

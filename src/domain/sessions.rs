@@ -5,7 +5,7 @@
 //! later run opens it. [`Member`], [`Manager`] and [`Admin`] have private fields and are made only here.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use data_encoding::BASE64URL_NOPAD;
 use secrecy::SecretString;
@@ -15,6 +15,7 @@ use super::accounts::{self, Account, Email, Judged, Plan, Status};
 use super::audit::{self, Event};
 use super::counts::Counts;
 use super::ids::{AccountId, MailboxId};
+use super::open_shards::{OPEN_SHARDS_BYTES_MAX, OpenShard, OpenShards};
 use super::portal::{DAY, Error, HOUR, MINUTE, Portal};
 use super::time::Timestamp;
 use crate::crypto::identity::Bundle;
@@ -54,6 +55,16 @@ struct Session {
     started: Timestamp,
     seen: Timestamp,
     agent: String,
+    /// What its searches have opened.
+    shards: OpenShards,
+}
+
+impl Session {
+    /// Forgets the keys, and what was opened with them.
+    fn end(&mut self) {
+        self.wrap = None;
+        self.shards = OpenShards::default();
+    }
 }
 
 /// What every page shows of the person who looks at it.
@@ -122,8 +133,35 @@ impl Sessions {
             let Some(oldest) = own.min_by_key(|(_, session)| session.seen).map(|(id, _)| *id) else { break };
             open.remove(&oldest);
         }
-        open.insert(lookup(&token), Session { account, wrap, started: now, seen: now, agent });
+        open.insert(
+            lookup(&token),
+            Session { account, wrap, started: now, seen: now, agent, shards: OpenShards::default() },
+        );
         Ok(BASE64URL_NOPAD.encode(&token))
+    }
+
+    /// Whether a session is not over.
+    pub(super) fn is_open(&self, session: SessionId) -> bool {
+        self.open().get(&session).is_some_and(|session| session.wrap.is_some())
+    }
+
+    /// What a session's searches have opened.
+    pub(super) fn open_shards(&self, session: SessionId) -> OpenShards {
+        self.open().get(&session).map(|session| session.shards.clone()).unwrap_or_default()
+    }
+
+    /// Keeps what a search has opened, as far as there is room, unless the session is over.
+    pub(super) fn keep_shards(&self, session: SessionId, new: Vec<Arc<OpenShard>>) {
+        let mut open = self.open();
+        let taken: usize = open.values().map(|session| session.shards.bytes()).sum();
+        if let Some(session) = open.get_mut(&session).filter(|session| session.wrap.is_some()) {
+            session.shards.keep(new, OPEN_SHARDS_BYTES_MAX.saturating_sub(taken));
+        }
+    }
+
+    /// Forgets what searches have opened, but for what is still sealed under a living slot.
+    pub(super) fn forget_shards(&self, is_living: impl Fn(&SlotRef) -> bool) {
+        self.open().values_mut().for_each(|session| session.shards.retain(&is_living));
     }
 
     /// Ends every session of a person but one.
@@ -355,7 +393,7 @@ impl Portal {
             let mut open = self.sessions.open();
             let session = open.get_mut(&id).ok_or(Error::NotFound)?;
             if now.since(session.seen) > idle_millis || now.since(session.started) > SESSION_LIFE_MAX {
-                session.wrap = None;
+                session.end();
             }
             let wrap = session.wrap.clone().ok_or(Error::Expired)?;
             if is_alive {
@@ -437,7 +475,7 @@ impl Portal {
         let (now, idle) = (self.now(), i64::from(idle) * MINUTE);
         self.sessions.open().retain(|_, session| {
             if now.since(session.seen) > idle || now.since(session.started) > SESSION_LIFE_MAX {
-                session.wrap = None;
+                session.end();
             }
             now.since(session.seen) < REMEMBERED
         });

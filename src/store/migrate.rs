@@ -7,9 +7,10 @@ use super::commit::Writer;
 use super::error::StoreError;
 use super::overlay::WriteTx;
 use super::record::Record;
-use super::tables::{META, Table};
-use super::tx::{ReadTx, Tx as _};
+use super::tables::{HOLDINGS, META, TO_INDEX, Table};
+use super::tx::{Direction, ReadTx, Tx as _};
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
 
 /// A step from one schema to the next; it commits together with the new number, or not at all.
 type Migration = fn(&mut WriteTx<'_>) -> Result<(), StoreError>;
@@ -18,7 +19,18 @@ type Migration = fn(&mut WriteTx<'_>) -> Result<(), StoreError>;
 const FIRST: u32 = 1;
 
 /// The steps: the first leads from schema 1 to schema 2, and so on.
-const MIGRATIONS: &[Migration] = &[];
+const MIGRATIONS: &[Migration] = &[every_copy_is_to_be_indexed];
+
+/// To schema 2, which knows search: what was there before it is found as well.
+fn every_copy_is_to_be_indexed(tx: &mut WriteTx<'_>) -> Result<(), StoreError> {
+    let mut copies = Vec::new();
+    tx.scan(HOLDINGS, &[], &[], Direction::Forward, &mut |row, _| {
+        copies.push(row.to_vec());
+        Ok(ControlFlow::Continue(()))
+    })?;
+    copies.iter().for_each(|row| tx.put(TO_INDEX, row, Vec::new()));
+    Ok(())
+}
 
 /// Key of the schema's number in [`META`].
 const SCHEMA: &[u8] = b"schema";

@@ -115,6 +115,21 @@ tables! {
     /// Sealed by: the writer's identity and the draft's slot.
     DRAFT_FILES = "draft files", guarded;
 
+    /// Parts of a mailbox's search index. Key: mailbox id ‖ expiry day (u32, days since 1970) ‖ tag of its slot. Value: a
+    /// record of its slot. Sealed by: nothing.
+    SHARDS = "shards", guarded;
+
+    /// The messages whose words are in a shard. Key: as the shard's. Value: a record of message ids. Sealed by: nothing.
+    SHARD_MESSAGES = "shard messages", guarded;
+
+    /// The words themselves: an index of a few megabytes at most, so that it is a row and no blob, and goes with the rest
+    /// in one commit. Key: as the shard's. Value: a record. Sealed by: the mailbox's identity and the shard's slot.
+    SHARD_INDEXES = "shard indexes", plain;
+
+    /// Messages that no search finds yet, to be read while their holder is signed in. Key: mailbox id ‖ message id.
+    /// Value: empty. Sealed by: nothing.
+    TO_INDEX = "to index", plain;
+
     /// What is to be destroyed when. Key: moment (u64, ms) ‖ kind (u8) ‖ id. Value: a draft's mailbox id, else empty.
     /// Sealed by: nothing.
     DUE = "due", plain;

@@ -11,7 +11,8 @@
 //! | [`page`], [`assets`] | templates, and the files that pages need |
 //! | [`open`], [`setup`], [`sign_in`], [`register`] | what a stranger may see, and how they become somebody |
 //! | [`events`] | what tells a page that something has changed |
-//! | [`mailbox`], [`marks`], [`thread`], [`compose`], [`recipients`], [`uploads`], [`files`] | folders, conversations, writing, files in and out |
+//! | [`mailbox`], [`marks`], [`search`], [`thread`] | folders and what is done with their lines, search, conversations |
+//! | [`compose`], [`recipients`], [`uploads`], [`files`] | writing, files in and out |
 //! | [`profile`], [`people`], [`admin`] | oneself, everybody, the installation |
 //! | [`when`], [`prose`], [`letters`] | dates and sizes, what people wrote as safe markup, letters for the mail gateway |
 
@@ -53,6 +54,7 @@ pub mod recipients;
 pub mod refusal;
 pub mod register;
 pub mod routes;
+pub mod search;
 pub mod setup;
 pub mod sign_in;
 pub mod thread;

@@ -8,8 +8,8 @@ use poem::http::Method;
 
 use super::methods::{Methods, get, post};
 use super::{
-    admin, assets, compose, events, files, mailbox, marks, open, people, profile, recipients, register, setup, sign_in,
-    thread, uploads,
+    admin, assets, compose, events, files, mailbox, marks, open, people, profile, recipients, register, search, setup,
+    sign_in, thread, uploads,
 };
 
 /// All of them.
@@ -40,6 +40,7 @@ pub fn all() -> Route {
         .at("/drafts", get(mailbox::drafts))
         .at("/archive", get(mailbox::archive))
         .at("/threads", post(marks::submit))
+        .at("/search", get(search::show))
         .at("/compose", get(compose::write).post(compose::submit))
         .at("/recipients", get(recipients::look_up))
         .at("/drafts/:id", post(compose::autosave))

@@ -51,6 +51,8 @@ journeys! {
     sessions,
     /// Without scripts.
     plain,
+    /// Finding messages by their words.
+    search,
     /// With keys alone, and at twice the size.
     keyboard,
 }

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use sealpost::crypto::host::HostKey;
 use sealpost::domain::accounts::{Account, Mailbox};
+use sealpost::domain::ids::MessageId;
 use sealpost::domain::messages::Message;
-use sealpost::store::tables::{ACCOUNTS, BLOBS, DRAFT_FILES, DRAFTS, HOLDINGS, SLOTS};
+use sealpost::store::tables::{
+    ACCOUNTS, BLOBS, DRAFT_FILES, DRAFTS, HOLDINGS, SHARD_INDEXES, SHARD_MESSAGES, SHARDS, SLOTS, TO_INDEX,
+};
 use sealpost::store::{BlobId, Direction, Record, Row, Store, Table, Tx};
 use serde::Deserialize;
 
@@ -32,6 +35,12 @@ struct Filed {
     blob: BlobId,
 }
 
+/// Whose words are in a search index.
+#[derive(Deserialize)]
+struct Indexed {
+    messages: Vec<MessageId>,
+}
+
 /// The numbers that must agree.
 #[derive(Debug)]
 pub struct Kept {
@@ -41,6 +50,11 @@ pub struct Kept {
     blobs_on_disk: BTreeSet<String>,
     blobs_in_rows: BTreeSet<String>,
     blobs_named: BTreeSet<String>,
+    /// Copies, and those that search knows, whether it has read them or will.
+    copies: BTreeSet<Vec<u8>>,
+    searched: Vec<Vec<u8>>,
+    /// Keys of the rows of search indexes, a table each.
+    indexes: [Vec<Vec<u8>>; 3],
     /// Files that are not whole, or that nobody knows.
     strangers: Vec<String>,
 }
@@ -65,7 +79,7 @@ impl Kept {
         let host = HostKey::load_or_create(host_key, false).unwrap();
         let store = Store::open(data, &host, 1 << 20).unwrap();
         let mut slots_named: BTreeSet<u64> = BTreeSet::new();
-        for table in [HOLDINGS, DRAFTS] {
+        for table in [HOLDINGS, DRAFTS, SHARDS] {
             slots_named.extend(rows(&store, table).iter().map(|row| read::<Slotted>(row).slot.index));
         }
         slots_named.extend(records::<Account>(&store).into_iter().filter_map(|it| Some(it.credentials?.slot.index)));
@@ -80,6 +94,13 @@ impl Kept {
         let blobs_in_rows = rows(&store, BLOBS).iter().map(hex).collect();
         let index = |(key, _): &Row| u64::from_be_bytes(key.as_slice().try_into().unwrap());
         let slots_in_rows = rows(&store, SLOTS).iter().map(index).collect();
+        let keys = |table| rows(&store, table).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        let (copies, indexes) = (keys(HOLDINGS), [SHARDS, SHARD_MESSAGES, SHARD_INDEXES].map(keys));
+        let mut searched = keys(TO_INDEX);
+        for row in rows(&store, SHARD_MESSAGES) {
+            let mailbox = &row.0[..16];
+            searched.extend(read::<Indexed>(&row).messages.iter().map(|id| [mailbox, id.bytes().as_slice()].concat()));
+        }
         drop(store);
 
         let mut kept = Self {
@@ -89,6 +110,9 @@ impl Kept {
             blobs_on_disk: BTreeSet::new(),
             blobs_in_rows,
             blobs_named,
+            copies: copies.into_iter().collect(),
+            searched,
+            indexes,
             strangers: Vec::new(),
         };
         kept.look_at(data);
@@ -117,6 +141,11 @@ impl Kept {
         assert_eq!(self.slots_on_disk, self.slots_in_rows.len(), "slots on the disk, and the table of slots");
         assert_eq!(self.blobs_named, self.blobs_in_rows, "blobs that rows name, and the table of blobs");
         assert_eq!(self.blobs_on_disk, self.blobs_in_rows, "blobs on the disk, and the table of blobs");
+        let [shards, lists, indexes] = &self.indexes;
+        assert!(shards == lists && shards == indexes, "the rows of a search index stand and fall together");
+        let searched: BTreeSet<_> = self.searched.iter().cloned().collect();
+        assert_eq!(searched.len(), self.searched.len(), "nothing is indexed twice");
+        assert!(searched.is_subset(&self.copies), "nothing that is destroyed is indexed");
         assert!(self.strangers.is_empty(), "{:?}", self.strangers);
     }
 

@@ -117,7 +117,7 @@ fn draft(desk: &mut Desk, dice: &mut Dice) -> io::Result<bool> {
 }
 
 fn read(desk: &mut Desk, ledger: &Ledger, dice: &mut Dice) -> io::Result<bool> {
-    desk.look(["/inbox", "/sent", "/drafts"][dice.below(3)])?;
+    desk.look(["/inbox", "/sent", "/drafts", "/search?q=text"][dice.below(4)])?;
     if let Some(letter) = ledger.some_living(0, dice) {
         let message = desk.message(&letter)?;
         desk.look(&format!("{message}/files.zip"))?;
@@ -129,6 +129,8 @@ fn read(desk: &mut Desk, ledger: &Ledger, dice: &mut Dice) -> io::Result<bool> {
 /// Destroys some letter, one way or another.
 fn destroy(desk: &mut Desk, ledger: &Ledger, dice: &mut Dice) -> io::Result<bool> {
     let Some(letter) = ledger.some_living(SPARE, dice) else { return draft(desk, dice) };
+    // What is destroyed is in an index.
+    desk.look("/search?q=text")?;
     let mine = letter.from == desk.person;
     let change = |to: &dyn Fn(usize) -> Option<Fate>| {
         ledger.note(letter.number, |letter| {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use sealpost::crypto::host::HostKey;
 use sealpost::crypto::kit::Kit;
+use sealpost::search::query::Query;
+use sealpost::search::shard::{ALWAYS, Order};
 
 use crate::marks::{PREFIX, forms, found_in, mark};
 use crate::office::{Letter, Office, PEOPLE, Scrap, WAITING};
@@ -114,6 +116,7 @@ fn live() -> Story {
     let mut letters = write_letters(&mut office);
     write_in_common(&mut office, &mut letters);
     let scraps: Vec<Scrap> = (0..6).map(|n| office.draft(LETTERS + n, PEOPLE[n % 4])).collect();
+    office.search();
     let before = place.raw();
 
     // A night, an old copy, and one more night.
@@ -127,11 +130,13 @@ fn live() -> Story {
     std::fs::copy(slot_file(&place), aside.path().join("slots")).unwrap();
 
     office.sign_in(&world);
+    office.search();
     let mut destroyed = BTreeSet::new();
     destroy_early(&mut office, &letters, &mut destroyed);
     for scrap in &scraps[..3] {
         office.discard(scrap);
     }
+    office.search();
     office.change_password(KIM, NEW_PASSWORD);
     world.turn(4 * HOUR);
     destroyed
@@ -186,6 +191,19 @@ impl Story {
     /// The copies that were ever there.
     fn all_copies(&self) -> BTreeSet<(usize, &'static str)> {
         self.letters.iter().flat_map(|letter| letter.holders().map(|holder| (letter.number, holder))).collect()
+    }
+
+    /// The copies of which some word is in an index that was opened.
+    fn indexed(&self, loot: &Loot, opened: &Opened) -> BTreeSet<(usize, &'static str)> {
+        let is_found = |letter: &Letter, holder| {
+            let marks = ["subject", "text", "name"].map(|kind| mark(kind, letter.number));
+            let own = opened.shards.iter().filter(|(whose, _)| *whose == loot.mailbox(holder));
+            own.flat_map(|(_, shard)| marks.iter().map(move |mark| (shard, mark)))
+                .any(|(shard, mark)| !shard.find(&Query::parse(mark), &ALWAYS, Order::Newest, 1).unwrap().is_empty())
+        };
+        let mut copies = self.all_copies();
+        copies.retain(|(number, holder)| is_found(&self.letters[*number], holder));
+        copies
     }
 
     /// Numbers of the drafts whose text was opened, and of those whose file was.
@@ -255,6 +273,12 @@ fn with_everything_only_the_living_open(story: &Story, loot: &Loot, slots: &Slot
         found.len()
     );
 
+    let indexed = story.indexed(loot, &opened);
+    assert_eq!(indexed.intersection(&story.destroyed).count(), 0, "no index holds a word of what was destroyed");
+    let mut searched = all.difference(&story.destroyed).copied().collect::<BTreeSet<_>>();
+    searched.retain(|(_, holder)| *holder != WAITING);
+    assert_eq!(indexed, searched, "every other copy is in an index that opens");
+
     let living: BTreeSet<usize> = (LETTERS..LETTERS + 6).filter(|number| !story.discarded.contains(number)).collect();
     assert_eq!(story.scraps(&opened), (living.clone(), living), "drafts that were kept, and no other");
     let sent = story
@@ -275,6 +299,7 @@ fn without_passwords_only_what_waits_opens(story: &Story, loot: &Loot, slots: &S
     let opened = loot.open(&keys, slots, &story.drafts(loot));
     assert_eq!(story.copies(loot, &opened), BTreeSet::from([(99, WAITING)]));
     assert_eq!(reached_by(&opened, "host key"), names(&[WAITING]));
+    assert!(opened.shards.is_empty(), "no index opens without its owner's password");
     let other = HostKey::generate();
     let opened = loot.open(&Keys { host: &other, ..story.all_keys() }, &loot.slots(&other), &story.drafts(loot));
     assert!(opened.copies.is_empty() && opened.identities.is_empty() && opened.drafts.is_empty());
@@ -285,6 +310,8 @@ fn the_slots_alone_stand_in_the_way(story: &Story, mut loot: Loot) {
     loot.take(&std::fs::read(story.aside.path().join("slots")).unwrap());
     let opened = loot.open(&story.all_keys(), &loot.slots(&story.host), &story.drafts(&loot));
     assert_eq!(story.copies(&loot, &opened), story.all_copies());
+    let revived = story.indexed(&loot, &opened);
+    assert!(!revived.is_disjoint(&story.destroyed), "their indexes are still there, too: {revived:?}");
     let all: BTreeSet<usize> = story.scraps.iter().map(|scrap| scrap.number).collect();
     assert_eq!(story.scraps(&opened), (all.clone(), all));
     assert_eq!(reached_by(&opened, PASSWORD), names(&PEOPLE), "the old password would open the old row");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sealpost::domain::ids::{DraftId, FileId, MessageId};
 
 use crate::client::{Client, FilePart, messages, unescape};
-use crate::marks::mark;
+use crate::marks::{PREFIX, mark};
 use crate::world::{ADMIN, PASSWORD, World, between};
 
 /// Everybody who registers; each may write to each.
@@ -198,6 +198,14 @@ impl Office {
     pub fn press(&mut self, person: &str, letter: &Letter, what: &str) {
         self.see(person, letter);
         self.of(person).post(&format!("/messages/{}/{what}", letter.id), &[]).expect(303);
+    }
+
+    /// Everybody searches, so that there are indexes of all that they hold.
+    pub fn search(&mut self) {
+        for browser in &mut self.browsers {
+            let page = browser.visit(&format!("/search?q={PREFIX}*")).expect(200).text();
+            assert!(page.contains("<mark>") && !page.contains("still being read"), "{page}");
+        }
     }
 
     /// A draft with a file, marked like a message.

@@ -22,6 +22,7 @@ use sealpost::domain::accounts::{Account, Mailbox};
 use sealpost::domain::drafts::DraftText;
 use sealpost::domain::ids::{DraftId, FileId, MailboxId, MessageId};
 use sealpost::domain::messages::Message;
+use sealpost::search::shard::Shard;
 use sealpost::store::BlobId;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -59,6 +60,19 @@ struct DraftFile {
     info: Parcel,
 }
 
+/// The row of a part of a search index, and the row with the index itself.
+#[derive(Deserialize)]
+struct ShardRow {
+    slot: SlotRef,
+    #[serde(rename = "full")]
+    _full: bool,
+}
+
+#[derive(Deserialize)]
+struct ShardIndex {
+    index: Parcel,
+}
+
 /// A message's content, as it is sealed.
 #[derive(Deserialize, Debug, Clone)]
 pub struct Content {
@@ -92,6 +106,8 @@ pub struct Loot {
     holdings: Vec<Holding>,
     drafts: Vec<Draft>,
     draft_files: Vec<DraftFile>,
+    shards: Vec<ShardRow>,
+    indexes: Vec<ShardIndex>,
     bodies: HashMap<Digest, Sealed>,
     records: BTreeSet<Vec<u8>>,
     epochs: BTreeSet<Vec<u8>>,
@@ -122,6 +138,8 @@ pub struct Opened {
     pub draft_files: BTreeMap<DraftId, Vec<FileLine>>,
     /// Whose keys were reached, and by which password, or by the kit.
     pub identities: BTreeSet<(String, String)>,
+    /// Search indexes, and whose they are.
+    pub shards: Vec<(MailboxId, Shard)>,
     secrets: Vec<(MailboxId, MailboxSecret)>,
 }
 
@@ -160,6 +178,8 @@ impl Loot {
         add(&mut self.holdings, carve(raw, slot), Holding::clone);
         add(&mut self.drafts, carve(raw, slot), |draft: &Draft| (draft.slot, draft.text.clone()));
         add(&mut self.draft_files, carve(raw, b"\xa4blob\xdc\x00\x10"), |file: &DraftFile| file.info.clone());
+        add(&mut self.shards, carve(raw, slot), |shard: &ShardRow| shard.slot);
+        add(&mut self.indexes, carve(raw, b"\xa5index\x82\xa7content"), |row: &ShardIndex| row.index.clone());
         self.take_slots(raw);
         self.take_bodies(raw);
     }
@@ -230,6 +250,7 @@ impl Loot {
         self.open_identities(keys, slots, &mut opened);
         self.open_copies(slots, &mut opened);
         self.open_drafts(slots, ids, &mut opened);
+        self.open_shards(slots, &mut opened);
         opened
     }
 
@@ -246,6 +267,7 @@ impl Loot {
     pub fn slots(&self, host: &HostKey) -> Slots {
         let wanted = self.holdings.iter().map(|holding| holding.slot);
         let wanted = wanted.chain(self.drafts.iter().map(|draft| draft.slot));
+        let wanted = wanted.chain(self.shards.iter().map(|shard| shard.slot));
         let wanted = wanted.chain(self.accounts.iter().filter_map(|it| it.credentials.as_ref()).map(|it| it.slot));
         let wanted = wanted.chain(self.mailboxes.iter().filter_map(|it| it.pending.as_ref()).map(|it| it.slot));
         let wanted: BTreeMap<[u8; 16], SlotRef> = wanted.map(|slot| (slot.tag, slot)).collect();
@@ -322,6 +344,17 @@ impl Loot {
             let content = plain.map(|plain| rmp_serde::from_slice(plain.as_bytes()).unwrap());
             let entry = opened.copies.entry((message.id, mailbox)).or_default();
             *entry = entry.take().or(content);
+        }
+    }
+
+    fn open_shards(&self, slots: &Slots, opened: &mut Opened) {
+        let keys: Vec<_> = self.shards.iter().filter_map(|shard| slots.get(&shard.slot.tag)).collect();
+        for row in &self.indexes {
+            for (mailbox, secret) in &opened.secrets {
+                let context = [b"shard".as_slice(), mailbox.bytes()].concat();
+                let plain = keys.iter().find_map(|slot| row.index.open(secret, slot, &context).ok());
+                opened.shards.extend(plain.map(|plain| (*mailbox, Shard::open(&plain).unwrap())));
+            }
         }
     }
 

@@ -55,6 +55,10 @@ fn write(from: &mut Client, to: &str, number: usize) -> (String, String) {
 fn use_up(reader: &mut Client, letter: &str, thread: &str, number: usize) {
     let page = unescape(&reader.visit(thread).expect(200).text());
     assert!(page.contains(&mark("text", number)));
+    for kind in ["subject", "text", "name"] {
+        let found = reader.get(&format!("/search?q={}", mark(kind, number))).expect(200).text();
+        assert!(found.contains(letter), "{found}");
+    }
     let place = format!("/messages/{letter}/files/");
     let file = format!("{place}{}", between(&page, &place, "\""));
     assert!(reader.get(&file).expect(200).text().contains(&mark("bytes", number)));
@@ -97,7 +101,9 @@ fn go_wrong(client: &mut Client, address: &str, secrets: &mut Unspeakable) {
     client.visit("/sign-in").expect(200);
     client.post("/sign-in", &[("email", address), ("password", &wrong)]).expect(422);
     client.post("/password-strength", &[("password", &wrong)]);
-    for path in ["/", "/threads/", "/register/", "/setup/", "/assets/1/", "/compose?draft=", "/inbox?before="] {
+    for path in
+        ["/", "/threads/", "/register/", "/setup/", "/assets/1/", "/compose?draft=", "/inbox?before=", "/search?q="]
+    {
         let reply = client.get(&format!("{path}{}", mark("path", 1)));
         assert!(reply.status < 500, "{path}: {}", reply.status);
     }

@@ -29,6 +29,7 @@ mod registration;
 mod restart;
 mod rights;
 mod routes;
+mod search;
 mod settings;
 mod setup;
 mod shell;

@@ -34,7 +34,7 @@ const act = (name) => press(`.choose-acts button[value=${name}], .thread-acts bu
 const KEYS = {
   c: press(".side-compose, .bar-compose"),
   "/": () => {
-    const box = document.querySelector("input[type=search]");
+    const box = [...document.querySelectorAll("input[type=search]")].find((one) => one.checkVisibility());
     box?.focus();
     return Boolean(box);
   },

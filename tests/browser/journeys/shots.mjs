@@ -140,6 +140,13 @@ async function inside(admin) {
   };
   await ann.go("/sent");
   await shot(ann, "sent");
+  await ann.go("/search?q=file+crown");
+  await shot(ann, "nothing found");
+  await ann.go("/search?q=46+jpg");
+  await shot(ann, "found");
+  await ann.go("/search?q=after");
+  await page.getByText("What you can type").click();
+  await shot(ann, "found, help");
   await thread("/inbox", "Surgical report");
   await shot(ann, "thread, long names");
   await thread("/inbox", "Retreatment 46");
