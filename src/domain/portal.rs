@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::imports::Imports;
 use super::sessions::Sessions;
 use super::time::{Clock, Timestamp};
 use super::uploads::Uploads;
@@ -127,6 +128,7 @@ pub struct Portal {
     pub(super) digester: Digester,
     pub(super) sessions: Sessions,
     pub(super) uploads: Uploads,
+    pub(super) imports: Imports,
     pub(super) options: Options,
     pub(super) setup_token: Key32,
     wake: OnceLock<Box<dyn Fn(Loop) + Send + Sync>>,
@@ -161,6 +163,7 @@ impl Portal {
             digester: Digester::start()?,
             sessions: Sessions::default(),
             uploads: Uploads::default(),
+            imports: Imports::default(),
             options,
             setup_token: Key32::generate(),
             wake: OnceLock::new(),
