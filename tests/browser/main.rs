@@ -49,6 +49,8 @@ journeys! {
     connection,
     /// Signing in and out, the lock, idleness.
     sessions,
+    /// Contacts written down, imported, grouped, and found while typing.
+    contacts,
     /// Without scripts.
     plain,
     /// With keys alone, and at twice the size.
