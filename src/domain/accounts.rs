@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::{self, Event};
 use super::fields::{EXPIRY_DAYS_MAX, NAME_CHARS_MAX, expiry_days, line};
-use super::ids::{AccountId, MailboxId, PracticeId};
+use super::ids::{AccountId, MailboxId, PracticeId, key};
 use super::portal::{Error, Portal};
 use super::sessions::Member;
 use super::shares::Share;
@@ -16,8 +16,8 @@ use crate::crypto::identity::{Bundle, MailboxPublic, MailboxSecret};
 use crate::crypto::password::{Derived, Stretch, judge};
 use crate::crypto::slots::{SlotFile, SlotKey, SlotRef};
 use crate::crypto::{CryptoError, Key32, Parcel, Sealed, same};
-use crate::store::tables::{ACCOUNTS, EMAILS, MAILBOXES};
-use crate::store::{Record, Table, Tx, WriteTx};
+use crate::store::tables::{ACCOUNTS, COLLEAGUES, EMAILS, MAILBOXES};
+use crate::store::{Direction, Record, Table, Tx, WriteTx, prefix_end};
 
 /// Longest e-mail address, in bytes (RFC 5321, section 4.5.3.1.3, less the angle brackets).
 pub const EMAIL_BYTES_MAX: usize = 254;
@@ -363,9 +363,45 @@ pub(super) fn by_email(tx: &impl Tx, email: &Email) -> Result<Option<Account>, E
     }
 }
 
-/// Writes an account.
+/// Writes an account, and lists it with its practice.
 pub(super) fn put(tx: &mut WriteTx<'_>, account: &Account) -> Result<(), Error> {
+    let was = tx.record::<Account>(account.id.bytes())?.and_then(|was| was.practice);
+    if was != account.practice {
+        if let Some(was) = was {
+            tx.delete(COLLEAGUES, &colleague_key(was, account.id));
+        }
+        if let Some(practice) = account.practice {
+            tx.put(COLLEAGUES, &colleague_key(practice, account.id), Vec::new());
+        }
+    }
     Ok(tx.put_record(account.id.bytes(), account)?)
+}
+
+/// Removes an account and its address.
+pub(super) fn remove(tx: &mut WriteTx<'_>, account: &Account) {
+    if let Some(practice) = account.practice {
+        tx.delete(COLLEAGUES, &colleague_key(practice, account.id));
+    }
+    tx.delete(EMAILS, account.email.as_str().as_bytes());
+    tx.delete_record::<Account>(account.id.bytes());
+}
+
+fn colleague_key(practice: PracticeId, account: AccountId) -> Vec<u8> {
+    key(&[practice.bytes(), account.bytes()])
+}
+
+/// The people of a practice, but for those who are disabled.
+pub(super) fn of_practice(tx: &impl Tx, practice: PracticeId) -> Result<Vec<Account>, Error> {
+    let (from, to) = (practice.bytes(), prefix_end(practice.bytes()));
+    let mut people = Vec::new();
+    for (row, _) in tx.range(COLLEAGUES, from, &to, Direction::Forward, usize::MAX)? {
+        let id = row.last_chunk::<16>().map(|id| AccountId::from_bytes(*id)).ok_or(Error::NotFound)?;
+        let account = account(tx, id)?;
+        if account.practice == Some(practice) && account.status != Status::Disabled {
+            people.push(account);
+        }
+    }
+    Ok(people)
 }
 
 /// Writes an account that is new, with its address.
@@ -456,7 +492,7 @@ impl Credentials {
 }
 
 /// Names and phones as typed into a form.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
     /// First name.
     pub first_name: String,

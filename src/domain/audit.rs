@@ -60,6 +60,9 @@ pub enum Event {
     NoticeSent,
     NoticeFailed,
     SettingsChanged,
+    ContactsImported,
+    ContactsExported,
+    SharedContactChanged,
     EpochChanged,
     ClockJumped,
 }

@@ -92,6 +92,14 @@ id!(
     /// A notice in the outbox.
     NoticeId
 );
+id!(
+    /// A contact or a group of contacts.
+    ContactId
+);
+id!(
+    /// A file of contacts that was looked at and waits to be imported.
+    ImportId
+);
 
 impl DraftId {
     /// The message that this draft becomes: always the same one, so that sending twice is sending once; and another for

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::accounts::Account;
 use super::audit::{self, Event};
+use super::books::{self, Entry};
 use super::drafts::{self, Draft};
 use super::expiry;
 use super::ids::{DraftId, ID_BYTES, MailboxId, MessageId};
@@ -25,6 +26,7 @@ const BATCH: usize = 1000;
 struct Owners {
     drafts: Vec<(MailboxId, DraftId)>,
     copies: BTreeMap<MessageId, Vec<MailboxId>>,
+    contacts: Vec<Vec<u8>>,
     accounts: usize,
 }
 
@@ -51,11 +53,15 @@ impl Portal {
         tracing::info!(
             drafts = owners.drafts.len(),
             messages = owners.copies.len(),
+            contacts = owners.contacts.len(),
             "a destruction was interrupted and is finished now"
         );
         let (now, audit) = (self.now(), self.host.audit_key());
         for (mailbox, id) in owners.drafts {
             unless_damaged(self.store.write_urgently(move |tx| drafts::forget(tx, mailbox, id, false)))?;
+        }
+        for row in owners.contacts {
+            unless_damaged(self.store.write(move |tx| books::forget(tx, &row)))?;
         }
         for (id, gone) in owners.copies {
             let audit = audit.clone();
@@ -86,6 +92,9 @@ fn owners(tx: &impl Tx, blank: &HashSet<u64>) -> Result<Owners, Error> {
     each::<Draft>(tx, |row, draft| {
         let owner = pair(row).filter(|_| is_blank(draft.slot.index));
         owners.drafts.extend(owner.and_then(|(mailbox, id)| Some((mailbox, DraftId::from_key(id)?))));
+    })?;
+    each::<Entry>(tx, |row, entry| {
+        owners.contacts.extend(is_blank(entry.slot.index).then(|| row.to_vec()));
     })?;
     each::<Holding>(tx, |row, holding| {
         let owner = pair(row).filter(|_| is_blank(holding.slot.index));

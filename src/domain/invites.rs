@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::{self, Account, Details, NewKeys, Phones, Status};
 use super::audit::{self, Event};
+use super::correspondents;
 use super::ids::{AccountId, MessageId};
 use super::links::{self, Link, token_hash};
 use super::messages;
@@ -279,6 +280,7 @@ impl Portal {
             tx.retire_slot(pending.slot)?;
             mailbox.public = keys.public.clone();
             tx.put_record(account.mailbox.bytes(), &mailbox)?;
+            correspondents::registered(tx, account.mailbox)?;
             keys.give(tx, &mut account)?;
             account.status = Status::Active;
             account.known_phones = None;

@@ -5,9 +5,9 @@ use super::audit::{self, Event};
 use super::ids::AccountId;
 use super::portal::{Error, Portal};
 use super::time::Timestamp;
-use super::{links, notices};
+use super::{correspondents, links, notices};
 use crate::crypto::MacKey;
-use crate::store::tables::{COUNTS, EMAILS, INVITES, THREAD_MESSAGES};
+use crate::store::tables::{COUNTS, INVITES, THREAD_MESSAGES};
 use crate::store::{Direction, Tx, WriteTx, prefix_end};
 
 impl Portal {
@@ -55,7 +55,7 @@ fn forget(tx: &mut WriteTx<'_>, id: AccountId, now: Timestamp, audit: &MacKey) -
     tx.delete(INVITES, id.bytes());
     tx.delete(COUNTS, account.mailbox.bytes());
     tx.delete_record::<Mailbox>(account.mailbox.bytes());
-    tx.delete(EMAILS, account.email.as_str().as_bytes());
-    tx.delete_record::<Account>(id.bytes());
+    correspondents::forget(tx, account.mailbox)?;
+    accounts::remove(tx, &account);
     audit::note(tx, audit, now, None, Event::PersonForgotten, id)
 }

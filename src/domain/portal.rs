@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::imports::Imports;
 use super::indexing::Readers;
 use super::sessions::{Member, Sessions};
 use super::time::{Clock, Timestamp};
@@ -129,6 +130,7 @@ pub struct Portal {
     pub(super) sessions: Sessions,
     pub(super) uploads: Uploads,
     pub(super) readers: Readers,
+    pub(super) imports: Imports,
     pub(super) options: Options,
     pub(super) setup_token: Key32,
     wake: OnceLock<Box<dyn Fn(Loop) + Send + Sync>>,
@@ -164,6 +166,7 @@ impl Portal {
             sessions: Sessions::default(),
             uploads: Uploads::default(),
             readers: Readers::default(),
+            imports: Imports::default(),
             options,
             setup_token: Key32::generate(),
             wake: OnceLock::new(),

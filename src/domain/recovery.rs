@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::accounts::{self, Email, NewKeys};
 use super::audit::{self, Event};
+use super::books;
 use super::drafts;
 use super::messages;
 use super::portal::{Error, Portal};
@@ -43,6 +44,7 @@ impl Portal {
             messages::rekey(tx, store.slots(), account.mailbox, &old, &keys.public)?;
             drafts::rekey(tx, &store, account.mailbox, &old, &keys.public)?;
             summaries::forget_all(tx, account.mailbox)?;
+            books::rekey(tx, store.slots(), account.mailbox, old.secret(), bundle.secret())?;
             mailbox.public = keys.public.clone();
             tx.put_record(account.mailbox.bytes(), &mailbox)?;
             keys.give(tx, &mut account)?;

@@ -7,6 +7,7 @@ use super::accounts;
 use super::addressing::{Addressed, Addressee};
 use super::audit::{self, Event};
 use super::blobs;
+use super::correspondents;
 use super::drafts::{self, BODY_CHARS_MAX, DraftText, FILES_MAX, SEND_BYTES_MAX, SUBJECT_CHARS_MAX};
 use super::due::{self, Due};
 use super::fields;
@@ -248,6 +249,7 @@ impl Ready {
         for holder in &message.holders {
             filing::refile(tx, holder.mailbox, message.thread)?;
         }
+        correspondents::note(tx, &message)?;
         notices::tell_recipients(tx, notices, &message, message.created)
     }
 }

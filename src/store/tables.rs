@@ -130,6 +130,20 @@ tables! {
     /// Value: empty. Sealed by: nothing.
     TO_INDEX = "to index", plain;
 
+    /// Contact books. Key: mailbox id, or practice id for the contacts that a practice shares ‖ contact or group id.
+    /// Value: a record of a contact or a group. Sealed by: the owner's identity and the row's slot; what is shared by
+    /// the host key and that slot, because it cannot be sealed to one mailbox: the server can read it, as it can
+    /// accounts.
+    CONTACT_BOOKS = "contact books", guarded;
+
+    /// Who wrote to whom. Key: mailbox id ‖ mailbox id of the other side, in both directions. Value: a record of how
+    /// often, and whether the other side is a contact by itself. Sealed by: nothing; messages tell as much.
+    CORRESPONDENTS = "correspondents", guarded;
+
+    /// The people of a practice. Key: practice id ‖ account id. Value: empty. Sealed by: nothing; the account says so
+    /// too, and is asked.
+    COLLEAGUES = "colleagues", plain;
+
     /// What is to be destroyed when. Key: moment (u64, ms) ‖ kind (u8) ‖ id. Value: a draft's mailbox id, else empty.
     /// Sealed by: nothing.
     DUE = "due", plain;

@@ -37,6 +37,8 @@ pub struct Limits {
     pub upload: Limit,
     /// Addresses looked up by one person: a message to a hundred, corrected three times; no harvest.
     pub recipients: Limit,
+    /// Beginnings of names completed for one person, among their own contacts: as fast as somebody types.
+    pub completion: Limit,
     /// Passwords measured for one client.
     pub strength: Limit,
 }
@@ -55,6 +57,7 @@ impl Limits {
             setup: limit(Quota::per_minute(times(20))),
             upload: limit(Quota::per_minute(times(200)).allow_burst(times(400))),
             recipients: limit(Quota::per_minute(times(60)).allow_burst(times(400))),
+            completion: limit(Quota::per_minute(times(300))),
             strength: limit(Quota::per_minute(times(120))),
         }
     }
@@ -62,9 +65,9 @@ impl Limits {
     /// Gives back the memory of clients long gone; the nightly upkeep calls it.
     pub fn forget_old(&self) {
         let Self { sign_in, sign_in_account, code, code_invitation, code_send, code_send_invitation, .. } = self;
-        let Self { setup, upload, recipients, strength, .. } = self;
+        let Self { setup, upload, recipients, completion, strength, .. } = self;
         let guesses = [sign_in, sign_in_account, code, code_invitation, code_send, code_send_invitation];
-        for limit in guesses.into_iter().chain([setup, upload, recipients, strength]) {
+        for limit in guesses.into_iter().chain([setup, upload, recipients, completion, strength]) {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
         }

@@ -13,6 +13,7 @@
 //! | [`events`] | what tells a page that something has changed |
 //! | [`mailbox`], [`marks`], [`search`], [`thread`] | folders and what is done with their lines, search, conversations |
 //! | [`compose`], [`recipients`], [`uploads`], [`files`] | writing, files in and out |
+//! | [`contacts`], [`groups`], [`imports`] | whom somebody writes to, and files of them in and out |
 //! | [`profile`], [`people`], [`admin`] | oneself, everybody, the installation |
 //! | [`when`], [`prose`], [`letters`] | dates and sizes, what people wrote as safe markup, letters for the mail gateway |
 
@@ -33,13 +34,16 @@ pub mod assets;
 pub mod body;
 pub mod client;
 pub mod compose;
+pub mod contacts;
 pub mod cookies;
 pub mod csrf;
 pub mod events;
 pub mod files;
 pub mod front;
+pub mod groups;
 pub mod guard;
 pub mod headers;
+pub mod imports;
 pub mod letters;
 pub mod limits;
 pub mod mailbox;

@@ -64,6 +64,12 @@ pub fn see_other(path: &str) -> Response {
     StatusCode::SEE_OTHER.with_header(header::LOCATION, path).into_response()
 }
 
+/// One of our places with a query.
+pub fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+    let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    format!("{path}?{pairs}")
+}
+
 /// A place in our own pages that somebody else wrote down (`next`), or `/`: never another site.
 pub fn local_path(given: &str) -> &str {
     let is_ours = given.starts_with('/')

@@ -105,20 +105,26 @@ fn charge(signed: &Signed, addresses: usize) -> Result<(), Error> {
     signed.web().limits.recipients.check_times(signed.member.account(), count)
 }
 
-/// Addresses that are asked about.
+/// Addresses that are asked about, or the beginning of a name.
 #[derive(Debug, Deserialize)]
 pub struct Asked {
     #[serde(default)]
     address: String,
+    q: Option<String>,
 }
 
 /// `GET /recipients?address=`: what the form should know of an address, or of several as they stand in a field.
+/// `GET /recipients?q=`: whom a beginning of a name, a practice or an address may mean.
 #[handler]
 pub async fn look_up(signed: Signed, asked: Query<Asked>) -> Result<Response> {
     if !signed.member.can_compose() {
         return Err(Error::Denied.into());
     }
     let member = signed.member.clone();
+    if let Some(text) = asked.0.q {
+        signed.web().limits.completion.check(signed.member.account())?;
+        return json(&signed.web().portal.run(move |portal| portal.complete(&member, &text)).await?);
+    }
     let views = signed.web().portal.run(move |portal| portal.look_up(&member, &asked.0.address)).await?;
     charge(&signed, views.len())?;
     json(&views)

@@ -8,8 +8,8 @@ use poem::http::Method;
 
 use super::methods::{Methods, get, post};
 use super::{
-    admin, assets, compose, events, files, mailbox, marks, open, people, profile, recipients, register, search, setup,
-    sign_in, thread, uploads,
+    admin, assets, compose, contacts, events, files, groups, imports, mailbox, marks, open, people, profile,
+    recipients, register, search, setup, sign_in, thread, uploads,
 };
 
 /// All of them.
@@ -43,6 +43,19 @@ pub fn all() -> Route {
         .at("/search", get(search::show))
         .at("/compose", get(compose::write).post(compose::submit))
         .at("/recipients", get(recipients::look_up))
+        .at("/contacts", get(contacts::list).post(contacts::create))
+        .at("/contacts/new", get(contacts::begin))
+        .at("/contacts/import", get(imports::begin).post(imports::look))
+        .at("/contacts/import/confirm", post(imports::confirm))
+        .at("/contacts/export.csv", get(imports::as_csv))
+        .at("/contacts/export.vcf", get(imports::as_vcards))
+        .at("/contacts/groups", get(groups::list).post(groups::create))
+        .at("/contacts/groups/new", get(groups::begin))
+        .at("/contacts/groups/:group", get(groups::edit).post(groups::change))
+        .at("/contacts/groups/:group/delete", post(groups::delete))
+        .at("/contacts/:id", get(contacts::edit).post(contacts::change))
+        .at("/contacts/:id/delete", post(contacts::delete))
+        .at("/contacts/:id/merge", post(contacts::merge))
         .at("/drafts/:id", post(compose::autosave))
         .at("/drafts/:id/files", post(uploads::create))
         .at("/drafts/:id/files/:file", Methods::default().on(Method::DELETE, compose::remove_file))

@@ -49,6 +49,8 @@ journeys! {
     connection,
     /// Signing in and out, the lock, idleness.
     sessions,
+    /// Contacts written down, imported, grouped, and found while typing.
+    contacts,
     /// Without scripts.
     plain,
     /// Finding messages by their words.

@@ -9,12 +9,16 @@ use sealpost::search::query::Query;
 use sealpost::search::shard::{ALWAYS, Order};
 
 use crate::marks::{PREFIX, forms, found_in, mark};
-use crate::office::{Letter, Office, PEOPLE, Scrap, WAITING};
+use crate::office::{Letter, Note, Office, PEOPLE, Scrap, WAITING};
 use crate::opener::{Keys, Loot, Opened, Slots, Wanted};
 use crate::place::{Place, copy, files_under};
 use crate::world::{DAY, PASSWORD, World};
 
 const LETTERS: usize = 100;
+/// Contacts, own ones of everybody and some that the practice shares.
+const NOTES: usize = 12;
+/// Added to a contact's number when its notes are written anew.
+const REWRITTEN: usize = 500;
 const NEW_PASSWORD: &str = "nine loud geese paddle";
 const KIM: &str = PEOPLE[2];
 /// Letters that are recalled, and deleted by all who have them.
@@ -31,11 +35,27 @@ struct Story {
     kit: Kit,
     letters: Vec<Letter>,
     scraps: Vec<Scrap>,
+    notes: Vec<Note>,
     /// Copies that must be beyond opening: number of the letter and holder.
     destroyed: BTreeSet<(usize, &'static str)>,
     discarded: BTreeSet<usize>,
     before: Vec<u8>,
     after: Vec<u8>,
+}
+
+/// What becomes of a contact.
+enum Fate {
+    Kept,
+    Rewritten,
+    Deleted,
+}
+
+fn fate(number: usize) -> Fate {
+    match number % 4 {
+        0 => Fate::Kept,
+        1 => Fate::Rewritten,
+        _ => Fate::Deleted,
+    }
 }
 
 /// Letters with these numbers live two days only: every second one.
@@ -117,6 +137,7 @@ fn live() -> Story {
     write_in_common(&mut office, &mut letters);
     let scraps: Vec<Scrap> = (0..6).map(|n| office.draft(LETTERS + n, PEOPLE[n % 4])).collect();
     office.search();
+    let notes: Vec<Note> = (0..NOTES).map(|n| office.contact(n, PEOPLE[n % 4], n % 3 == 2)).collect();
     let before = place.raw();
 
     // A night, an old copy, and one more night.
@@ -137,6 +158,13 @@ fn live() -> Story {
         office.discard(scrap);
     }
     office.search();
+    for note in &notes {
+        match fate(note.number) {
+            Fate::Deleted => office.delete_contact(note),
+            Fate::Rewritten => office.rewrite(note, note.number + REWRITTEN),
+            Fate::Kept => {}
+        }
+    }
     office.change_password(KIM, NEW_PASSWORD);
     world.turn(4 * HOUR);
     destroyed
@@ -146,7 +174,7 @@ fn live() -> Story {
     let host = HostKey::load_or_create(world.host_key(), false).unwrap();
     let kit = Kit::parse(&office.kit_line).unwrap();
     let discarded = scraps[..3].iter().map(|scrap| scrap.number).collect();
-    Story { place, aside, host, kit, letters, scraps, destroyed, discarded, before, after }
+    Story { place, aside, host, kit, letters, scraps, notes, destroyed, discarded, before, after }
 }
 
 impl Story {
@@ -186,6 +214,24 @@ impl Story {
             }
         }
         found
+    }
+
+    /// The notes that can be read in contacts, by the numbers of their marks.
+    fn notes(&self, loot: &Loot, slots: &Slots, opened: &Opened) -> BTreeSet<usize> {
+        let ids: Vec<_> = self.notes.iter().map(|note| note.id).collect();
+        let found = loot.contacts(&self.host, slots, opened, &ids);
+        let numbers = (0..NOTES).chain(REWRITTEN..REWRITTEN + NOTES);
+        numbers.filter(|number| found.iter().any(|(_, text)| text.contains(&mark("text", *number)))).collect()
+    }
+
+    /// The notes that stand in contacts now.
+    fn living_notes() -> BTreeSet<usize> {
+        let living = (0..NOTES).filter_map(|number| match fate(number) {
+            Fate::Kept => Some(number),
+            Fate::Rewritten => Some(number + REWRITTEN),
+            Fate::Deleted => None,
+        });
+        living.collect()
     }
 
     /// The copies that were ever there.
@@ -287,6 +333,10 @@ fn with_everything_only_the_living_open(story: &Story, loot: &Loot, slots: &Slot
         .filter(|letter| opened.drafts.contains_key(&letter.draft) || opened.draft_files.contains_key(&letter.draft));
     assert_eq!(sent.count(), 0, "the draft of what was sent is destroyed");
 
+    let notes = story.notes(loot, slots, &opened);
+    assert_eq!(notes, Story::living_notes(), "contacts as they stand now, and nothing deleted or written over");
+    println!("{} of {} contacts open, as they stand now.", notes.len(), NOTES);
+
     let others: Vec<&str> = PEOPLE.iter().copied().filter(|person| *person != KIM).collect();
     assert_eq!(reached_by(&opened, PASSWORD), names(&others), "the old password opens nothing");
     assert_eq!(reached_by(&opened, NEW_PASSWORD), names(&[KIM]));
@@ -300,6 +350,11 @@ fn without_passwords_only_what_waits_opens(story: &Story, loot: &Loot, slots: &S
     assert_eq!(story.copies(loot, &opened), BTreeSet::from([(99, WAITING)]));
     assert_eq!(reached_by(&opened, "host key"), names(&[WAITING]));
     assert!(opened.shards.is_empty(), "no index opens without its owner's password");
+    let shared = story.notes.iter().filter(|note| note.shared).map(|note| note.number);
+    let shared: BTreeSet<usize> = shared.flat_map(|number| [number, number + REWRITTEN]).collect();
+    let living = Story::living_notes();
+    let readable: BTreeSet<usize> = living.intersection(&shared).copied().collect();
+    assert_eq!(story.notes(loot, slots, &opened), readable, "what the practice shares, as they get accounts");
     let other = HostKey::generate();
     let opened = loot.open(&Keys { host: &other, ..story.all_keys() }, &loot.slots(&other), &story.drafts(loot));
     assert!(opened.copies.is_empty() && opened.identities.is_empty() && opened.drafts.is_empty());
@@ -308,13 +363,16 @@ fn without_passwords_only_what_waits_opens(story: &Story, loot: &Loot, slots: &S
 /// With the bytes that the slots held, everything would open: it is their overwriting that destroyed, nothing else.
 fn the_slots_alone_stand_in_the_way(story: &Story, mut loot: Loot) {
     loot.take(&std::fs::read(story.aside.path().join("slots")).unwrap());
-    let opened = loot.open(&story.all_keys(), &loot.slots(&story.host), &story.drafts(&loot));
+    let slots = loot.slots(&story.host);
+    let opened = loot.open(&story.all_keys(), &slots, &story.drafts(&loot));
     assert_eq!(story.copies(&loot, &opened), story.all_copies());
     let revived = story.indexed(&loot, &opened);
     assert!(!revived.is_disjoint(&story.destroyed), "their indexes are still there, too: {revived:?}");
     let all: BTreeSet<usize> = story.scraps.iter().map(|scrap| scrap.number).collect();
     assert_eq!(story.scraps(&opened), (all.clone(), all));
     assert_eq!(reached_by(&opened, PASSWORD), names(&PEOPLE), "the old password would open the old row");
+    let ever: BTreeSet<usize> = (0..NOTES).chain(Story::living_notes()).collect();
+    assert_eq!(story.notes(&loot, &slots, &opened), ever, "every note that there ever was");
 }
 
 /// The opener does open: on the copy from before, with the epoch key of that night and all other keys, it misses

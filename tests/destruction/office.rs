@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sealpost::domain::ids::{DraftId, FileId, MessageId};
+use sealpost::domain::ids::{ContactId, DraftId, FileId, MessageId};
 
 use crate::client::{Client, FilePart, messages, unescape};
 use crate::marks::{PREFIX, mark};
@@ -46,6 +46,15 @@ pub struct Scrap {
     pub id: DraftId,
     pub of: &'static str,
     pub files: Vec<FileId>,
+}
+
+/// A contact, as the test knows it: a name and notes with marks.
+pub struct Note {
+    pub number: usize,
+    pub id: ContactId,
+    pub of: &'static str,
+    /// Whether the practice shares it.
+    pub shared: bool,
 }
 
 /// The practice with its people at their browsers.
@@ -228,12 +237,47 @@ impl Office {
         browser.get(&format!("/compose?draft={draft}")).expect(404);
     }
 
+    /// A contact, marked in its name and its notes.
+    pub fn contact(&mut self, number: usize, of: &'static str, shared: bool) -> Note {
+        let (name, email) = (mark("name", number), format!("contact{number}@elsewhere.example"));
+        let browser = self.of(of);
+        browser.visit("/contacts/new").expect(200);
+        browser.post("/contacts", &note_fields(&name, &email, &mark("text", number), shared)).expect(303);
+        let page = unescape(&browser.visit("/contacts").expect(200).text());
+        let line = page.split("<li class=\"contact\">").find(|line| line.contains(&name)).unwrap();
+        let id = between(line, "href=\"/contacts/", "\"").parse().unwrap();
+        Note { number, id, of, shared }
+    }
+
+    /// Writes something else into a contact's notes.
+    pub fn rewrite(&mut self, note: &Note, number: usize) {
+        let (name, email) = (mark("name", note.number), format!("contact{}@elsewhere.example", note.number));
+        let path = format!("/contacts/{}", note.id);
+        let browser = self.of(note.of);
+        browser.visit(&path).expect(200);
+        browser.post(&path, &note_fields(&name, &email, &mark("text", number), note.shared)).expect(303);
+    }
+
+    /// Deletes a contact.
+    pub fn delete_contact(&mut self, note: &Note) {
+        let path = format!("/contacts/{}", note.id);
+        let browser = self.of(note.of);
+        browser.visit(&path).expect(200);
+        browser.post(&format!("{path}/delete"), &[]).expect(303);
+        browser.get(&path).expect(404);
+    }
+
     /// Changes a password.
     pub fn change_password(&mut self, person: &str, new: &str) {
         let browser = self.of(person);
         browser.visit("/profile").expect(200);
         browser.post("/profile/password", &[("current_password", PASSWORD), ("password", new)]).expect(303);
     }
+}
+
+fn note_fields<'f>(name: &'f str, email: &'f str, notes: &'f str, shared: bool) -> Vec<(&'f str, &'f str)> {
+    let fields = [("first_name", name), ("email", email), ("notes", notes)];
+    fields.into_iter().chain(shared.then_some(("shared", "1"))).collect()
 }
 
 /// Fills the form in and presses a button: the identifier of the draft, and where that led.

@@ -20,7 +20,7 @@ use sealpost::crypto::slots::{SlotFile, SlotKey, SlotRef};
 use sealpost::crypto::{ContentKey, Digest, Parcel, Sealed, Wrap, secret_text};
 use sealpost::domain::accounts::{Account, Mailbox};
 use sealpost::domain::drafts::DraftText;
-use sealpost::domain::ids::{DraftId, FileId, MailboxId, MessageId};
+use sealpost::domain::ids::{ContactId, DraftId, FileId, MailboxId, MessageId};
 use sealpost::domain::messages::Message;
 use sealpost::search::shard::Shard;
 use sealpost::store::BlobId;
@@ -73,6 +73,13 @@ struct ShardIndex {
     index: Parcel,
 }
 
+/// A contact's row.
+#[derive(Deserialize, Clone, PartialEq, Eq)]
+struct Entry {
+    slot: SlotRef,
+    card: Sealed,
+}
+
 /// A message's content, as it is sealed.
 #[derive(Deserialize, Debug, Clone)]
 pub struct Content {
@@ -108,6 +115,7 @@ pub struct Loot {
     draft_files: Vec<DraftFile>,
     shards: Vec<ShardRow>,
     indexes: Vec<ShardIndex>,
+    entries: Vec<Entry>,
     bodies: HashMap<Digest, Sealed>,
     records: BTreeSet<Vec<u8>>,
     epochs: BTreeSet<Vec<u8>>,
@@ -177,6 +185,7 @@ impl Loot {
         let slot = b"\xa4slot\x82\xa5index";
         add(&mut self.holdings, carve(raw, slot), Holding::clone);
         add(&mut self.drafts, carve(raw, slot), |draft: &Draft| (draft.slot, draft.text.clone()));
+        add(&mut self.entries, carve(raw, slot), Entry::clone);
         add(&mut self.draft_files, carve(raw, b"\xa4blob\xdc\x00\x10"), |file: &DraftFile| file.info.clone());
         add(&mut self.shards, carve(raw, slot), |shard: &ShardRow| shard.slot);
         add(&mut self.indexes, carve(raw, b"\xa5index\x82\xa7content"), |row: &ShardIndex| row.index.clone());
@@ -268,6 +277,7 @@ impl Loot {
         let wanted = self.holdings.iter().map(|holding| holding.slot);
         let wanted = wanted.chain(self.drafts.iter().map(|draft| draft.slot));
         let wanted = wanted.chain(self.shards.iter().map(|shard| shard.slot));
+        let wanted = wanted.chain(self.entries.iter().map(|entry| entry.slot));
         let wanted = wanted.chain(self.accounts.iter().filter_map(|it| it.credentials.as_ref()).map(|it| it.slot));
         let wanted = wanted.chain(self.mailboxes.iter().filter_map(|it| it.pending.as_ref()).map(|it| it.slot));
         let wanted: BTreeMap<[u8; 16], SlotRef> = wanted.map(|slot| (slot.tag, slot)).collect();
@@ -286,6 +296,31 @@ impl Loot {
                     reader.read(slot).ok()
                 });
                 found.extend(key.map(|key| (slot.tag, key)));
+            }
+        }
+        found
+    }
+
+    /// What is written in the contacts of these identifiers, in whatever version was found.
+    pub fn contacts(
+        &self,
+        host: &HostKey,
+        slots: &Slots,
+        opened: &Opened,
+        ids: &[ContactId],
+    ) -> Vec<(ContactId, String)> {
+        let own =
+            |(mailbox, secret): &(MailboxId, MailboxSecret)| (*mailbox.bytes(), secret.key("sealpost contacts v1"));
+        let practices = self.accounts.iter().filter_map(|account| account.practice).collect::<BTreeSet<_>>();
+        let shared = practices.iter().map(|practice| (*practice.bytes(), host.wrapping_key("shared contacts")));
+        let books: Vec<_> = opened.secrets.iter().map(own).chain(shared).collect();
+        let mut found = Vec::new();
+        for entry in &self.entries {
+            let Some(slot) = slots.get(&entry.slot.tag) else { continue };
+            for ((owner, key), id) in books.iter().flat_map(|book| ids.iter().map(move |id| (book, id))) {
+                let key = slot.with(key, "sealpost contact v1", &[owner.as_slice(), id.bytes()].concat());
+                let plain = key.open(&[], &entry.card).ok();
+                found.extend(plain.map(|plain| (*id, String::from_utf8_lossy(plain.as_bytes()).into_owned())));
             }
         }
         found

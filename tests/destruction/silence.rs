@@ -70,6 +70,26 @@ fn use_up(reader: &mut Client, letter: &str, thread: &str, number: usize) {
     }
 }
 
+/// Contacts with marks in all their parts, written down, imported, looked for, and a file that is none.
+fn keep_contacts(owner: &mut Client) {
+    owner.visit("/contacts/new").expect(200);
+    let (name, notes) = (mark("name", 700), mark("text", 700));
+    let fields = [("first_name", name.as_str()), ("email", "kim@marked.example"), ("notes", &notes)];
+    owner.post("/contacts", &fields).expect(303);
+    owner.post("/contacts", &fields).expect(422);
+    owner.get(&format!("/recipients?q={name}")).expect(200);
+    owner.get(&format!("/contacts?q={name}")).expect(200);
+    let file =
+        format!("name,email\n{},{}@x.example\n{},bad\n", mark("name", 701), mark("name", 702), mark("name", 703));
+    for bytes in [mark("bytes", 700).into_bytes(), file.into_bytes()] {
+        let part = FilePart { field: "file", name: &mark("name", 704), kind: "text/csv", bytes: &bytes };
+        owner.post_files("/contacts/import", &[], &[part]);
+    }
+    let import = owner.hidden("import").unwrap();
+    owner.post("/contacts/import/confirm", &[("import", &import)]).expect(303);
+    owner.get("/contacts/export.csv").expect(200);
+}
+
 /// Half of an upload, left open: what the program holds open meanwhile is in the data folder, and nothing is elsewhere.
 fn upload_half(from: &mut Client, server: &Server, folder: &Path) {
     from.visit("/compose").expect(200);
@@ -137,7 +157,9 @@ fn nothing_that_passes_through_is_said_anywhere() {
     let environment = [("SEALPOST_LOG_FILTER", "trace"), ("TMPDIR", temporary.to_str().unwrap())];
     let server = Server::start_with(folder.path(), &folder.path().join("data"), &environment);
     let mut secrets = Unspeakable::default();
-    for text in [LEE, ADMIN, PASSWORD, "Marked", "Ann Rivers", "Riverside", "AGE-SECRET-KEY", "555 0100"] {
+    for text in
+        [LEE, ADMIN, PASSWORD, "Marked", "Ann Rivers", "Riverside", "marked.example", "AGE-SECRET-KEY", "555 0100"]
+    {
         secrets.add(text);
     }
 
@@ -154,6 +176,7 @@ fn nothing_that_passes_through_is_said_anywhere() {
     use_up(&mut lee, &first, &thread, 1);
     let (second, thread) = write(&mut lee, ADMIN, 2);
     use_up(&mut ann, &second, &thread, 2);
+    keep_contacts(&mut ann);
     upload_half(&mut ann, &server, folder.path());
     go_wrong(&mut Client::new(server.address), LEE, &mut secrets);
     ann.visit("/profile").expect(200);

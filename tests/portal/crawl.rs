@@ -1,6 +1,8 @@
 //! Looking changes nothing: every page asked for by GET, by everybody, leaves everything as it was.
 
-use crate::forms::{LEE, Pair, account, compose, draft, file, file_urls, filled, hidden, messages, pair, read, upload};
+use crate::forms::{
+    LEE, Pair, account, compose, contact, draft, file, file_urls, filled, group, hidden, messages, pair, read, upload,
+};
 use crate::routes::all;
 use crate::world::between;
 
@@ -17,12 +19,14 @@ fn every_page_can_be_looked_at_and_nothing_is_different() {
     ann.post_files("/compose", &filled(&form, &[("to", LEE), ("action", "save")]), &[]).expect(303);
     let kim = account(&mut ann, "kim@hillside.example");
     let link = world.link_to(&mut ann, "kim@hillside.example");
+    let max = contact(&mut ann, &[("first_name", "Max"), ("email", "max@lake.example")]);
+    let recall = group(&mut ann, "Recall", "max@lake.example");
     let setup = world.setup_link.clone().unwrap();
     let sheet = read(&mut ann, &format!("/compose?draft={written}"));
     let style = between(&sheet, "href=\"/assets/", "\"").to_owned();
     let queries =
         [format!("/compose?draft={written}"), format!("/compose?reply={message}"), "/drafts?before=00".into()];
-    let mut paths: Vec<String> = vec!["/recipients?address=lee@hillside.example".into()];
+    let mut paths: Vec<String> = vec!["/recipients?address=lee@hillside.example".into(), "/recipients?q=le".into()];
     paths.extend(queries);
     // A stream that goes on has tests of its own.
     for route in all().into_iter().filter(|route| route.method == "GET" && route.path != "/events") {
@@ -34,12 +38,15 @@ fn every_page_can_be_looked_at_and_nothing_is_different() {
             path if path.starts_with("/messages/") => path.replace(":id", &message),
             path if path.starts_with("/threads/") => path.replace("/threads/:id", &thread),
             path if path.starts_with("/people/") => path.replace(":id", &kim),
+            path if path.starts_with("/contacts/groups/:") => path.replace(":group", &recall),
+            path if path.starts_with("/contacts/:") => path.replace(":id", &max),
             path => path.to_owned(),
         };
         assert!(!path.contains("/:"), "an identifier of {path} is not known here: add it");
         paths.push(path);
     }
-    let shown = ["/inbox", "/sent", "/drafts", "/people", "/profile", "/settings/practice", "/outbox", &thread];
+    let shown =
+        ["/inbox", "/sent", "/drafts", "/people", "/profile", "/settings/practice", "/outbox", "/contacts", &thread];
     let before = shown.map(|path| read(&mut ann, path));
     let mut scanner = world.client();
     for path in &paths {

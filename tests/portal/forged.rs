@@ -2,7 +2,7 @@
 //! nothing.
 
 use crate::client::{Client, Reply};
-use crate::forms::{LEE, Pair, account, begin, draft, filled, hidden, offset, pair, read};
+use crate::forms::{LEE, Pair, account, begin, contact, draft, filled, group, hidden, offset, pair, read};
 use crate::routes::{Route, changing};
 use crate::world::ADMIN;
 
@@ -29,7 +29,7 @@ fn forge(client: &mut Client, route: &Route, path: &str, how: Forgery<'_>) -> Re
     let mut headers: Vec<(&str, &str)> = from.into_iter().collect();
     let encoded: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let (kind, body) = match (route.method.as_str(), route.path.as_str()) {
-        ("POST", "/compose") => {
+        ("POST", "/compose" | "/contacts/import") => {
             client.page.clear();
             client.multipart(&fields, &[])
         }
@@ -58,7 +58,11 @@ fn nothing_is_changed_without_proof_of_our_own_page() {
     ann.follow(link).expect(200);
     let invitation = world.link_to(&mut ann, "kim@hillside.example");
     ann.get(&invitation);
+    let kim = contact(&mut ann, &[("first_name", "Kim"), ("email", "kim@lake.example")]);
+    let recall = group(&mut ann, "Recall", "kim@lake.example");
     let ids = [
+        ("/contacts/groups/:group", format!("/contacts/groups/{recall}")),
+        ("/contacts/:id", format!("/contacts/{kim}")),
         ("/messages/:id", format!("/messages/{message}")),
         ("/drafts/:id", format!("/drafts/{written}")),
         ("/uploads/:id", resting.clone()),
@@ -68,7 +72,8 @@ fn nothing_is_changed_without_proof_of_our_own_page() {
     ];
     let seen = |ann: &mut Client| {
         let paths = [&thread, "/sent", "/drafts", "/people", "/profile", "/settings/practice", "/outbox", "/inbox"];
-        paths.map(|path| read(ann, path))
+        let contacts = ["/contacts", "/contacts/groups"];
+        [&paths[..], &contacts].concat().into_iter().map(|path| read(ann, path)).collect::<Vec<_>>()
     };
     read(&mut ann, "/inbox");
     let (before, right) = (seen(&mut ann), ann.csrf().unwrap());
@@ -145,7 +150,7 @@ fn whoever_is_not_signed_in_changes_nothing() {
         if matches!(first, "setup" | "sign-in" | "password-strength" | "register") && route.path != "/setup/kit" {
             continue;
         }
-        let path = [":id", ":file", ":account"]
+        let path = [":id", ":file", ":account", ":group"]
             .iter()
             .fold(route.path.clone(), |path, place| path.replace(place, "0123456789abcdef0123456789abcdef"));
         let reply = forge(&mut stranger, &route, &path, Forgery::Token(&token));

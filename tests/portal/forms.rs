@@ -65,6 +65,31 @@ pub fn person(manager: &mut Client, address: &str) -> String {
     found.unwrap_or_else(|| panic!("{address} is not on the people page")).to_owned()
 }
 
+/// Writes somebody down in one's contacts; the contact's identifier.
+pub fn contact(owner: &mut Client, own: &[(&str, &str)]) -> String {
+    owner.visit("/contacts/new").expect(200);
+    owner.post("/contacts", own).expect(303);
+    let email = own.iter().find(|(name, _)| *name == "email").unwrap().1.split(',').next().unwrap();
+    contact_of(owner, email)
+}
+
+/// The identifier of the contact with this address.
+pub fn contact_of(owner: &mut Client, email: &str) -> String {
+    let page = read(owner, "/contacts");
+    let line = page.split("<li class=\"contact\">").skip(1).find(|line| line.contains(email));
+    between(line.unwrap_or_else(|| panic!("{email} is no contact:\n{page}")), "href=\"/contacts/", "\"").to_owned()
+}
+
+/// Makes a group; its identifier.
+pub fn group(owner: &mut Client, name: &str, members: &str) -> String {
+    owner.visit("/contacts/groups/new").expect(200);
+    owner.post("/contacts/groups", &[("name", name), ("members", members)]).expect(303);
+    let page = read(owner, "/contacts/groups");
+    let line =
+        page.split("<li class=\"contact\">").skip(1).find(|line| line.contains(&format!(">{name}</a>"))).unwrap();
+    between(line, "href=\"/contacts/groups/", "\"").to_owned()
+}
+
 /// The whole form as a browser would send it: its hidden fields, these values, the usual ones for the rest.
 pub fn filled<'f>(page: &'f [(&'static str, String)], own: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
     let hidden = page.iter().map(|(name, value)| (*name, value.as_str()));

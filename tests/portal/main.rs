@@ -5,6 +5,7 @@
 mod broken;
 mod client;
 mod compose;
+mod contacts;
 mod crawl;
 mod drafts;
 mod events;

@@ -2,7 +2,8 @@
 
 use crate::client::{Client, Reply};
 use crate::forms::{
-    LEE, Pair, account, begin, compose, draft, file, file_urls, filled, hidden, messages, offset, pair, read, upload,
+    LEE, Pair, account, begin, compose, contact, draft, file, file_urls, filled, group, hidden, messages, offset, pair,
+    read, upload,
 };
 use crate::routes::{Route, all};
 use crate::world::between;
@@ -49,8 +50,12 @@ fn every_identifier_of_somebody_else_is_unknown() {
     let resting = begin(&mut ann, &written, "half.txt", 10);
     crate::forms::append(&mut ann, &resting, 0, b"12345").expect(204);
 
-    let before =
-        [&thread, &format!("/compose?draft={written}"), "/drafts", "/people", "/sent"].map(|path| read(&mut ann, path));
+    let kims = contact(&mut ann, &[("first_name", "Kim"), ("email", "kim@lake.example")]);
+    let recall = group(&mut ann, "Recall", "kim@lake.example");
+
+    let form = format!("/compose?draft={written}");
+    let shown = [&thread, &form, "/drafts", "/people", "/sent", "/contacts", "/contacts/groups"];
+    let before = shown.map(|path| read(&mut ann, path));
     eve.visit("/inbox").expect(200);
     for query in [
         format!("?draft={written}"),
@@ -74,6 +79,7 @@ fn every_identifier_of_somebody_else_is_unknown() {
             "drafts" => &[(":id", written.as_str()), (":file", kept.as_str())],
             "uploads" => &[(":id", resting.rsplit('/').next().unwrap())],
             "people" => &[(":id", lees.as_str())],
+            "contacts" => &[(":id", kims.as_str()), (":group", recall.as_str())],
             other => panic!("no identifier is known for {other}: add it here"),
         };
         let (mut theirs, mut unknown) = (route.path.clone(), route.path.clone());
@@ -99,14 +105,13 @@ fn every_identifier_of_somebody_else_is_unknown() {
     assert!(met >= 20, "{met} routes with identifiers");
     let page = read(&mut eve, &format!("/compose?draft={written}"));
     assert!(page.contains("Evil") && !page.contains("Unfinished") && !page.contains("kept.txt"), "hers: {page}");
-    let form = eve.csrf().unwrap();
+    let token = eve.csrf().unwrap();
     for own in [[("reply", message.as_str()), ("draft", UNKNOWN)], [("reply", UNKNOWN), ("draft", UNKNOWN)]] {
         let fields =
-            [("csrf", form.as_str()), ("subject", "Evil"), ("body", "Evil"), ("expires", "1"), ("action", "send")];
+            [("csrf", token.as_str()), ("subject", "Evil"), ("body", "Evil"), ("expires", "1"), ("action", "send")];
         eve.post_files("/compose", &[&fields[..], &own].concat(), &[]).expect(404);
     }
-    let after =
-        [&thread, &format!("/compose?draft={written}"), "/drafts", "/people", "/sent"].map(|path| read(&mut ann, path));
+    let after = shown.map(|path| read(&mut ann, path));
     assert_eq!(before, after, "nothing of Ann's was changed");
     assert_eq!(offset(&mut ann, &resting), Some(5));
     crate::forms::append(&mut ann, &resting, 5, b"67890").expect(204);

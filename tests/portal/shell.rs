@@ -14,7 +14,7 @@ const LEE: &str = "lee@hillside.example";
 const NEW_PASSWORD: &str = "nine loud geese paddle";
 
 /// Runs a command of the program on this installation's folder: whether it succeeded, and everything that it said.
-fn sealpost(world: &World, arguments: &[&str], typed: &[&str]) -> (bool, String) {
+pub fn sealpost(world: &World, arguments: &[&str], typed: &[&str]) -> (bool, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sealpost"))
         .args(arguments)
         .arg("--data")

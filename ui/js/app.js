@@ -7,6 +7,7 @@ import "./tips.js";
 
 const elements = {
   "seal-choose": "./choose.js",
+  "seal-complete": "./complete.js",
   "seal-draft": "./draft.js",
   "seal-idle": "./idle.js",
   "seal-keys": "./keys.js",

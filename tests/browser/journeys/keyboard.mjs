@@ -70,7 +70,7 @@ async function write(ann) {
 async function larger(stage, ann) {
   const { page } = ann;
   const thread = page.url();
-  const places = [thread, `${thread}/print`, "/inbox", "/sent", "/drafts", "/compose", "/people", "/outbox", "/profile", "/settings/practice", "/settings/about", "/terms", "/nowhere"];
+  const places = [thread, `${thread}/print`, "/inbox", "/sent", "/drafts", "/compose", "/contacts", "/contacts/new", "/contacts/import", "/contacts/groups", "/people", "/outbox", "/profile", "/settings/practice", "/settings/about", "/terms", "/nowhere"];
   ann.expects(404);
   const stranger = await stage.person("stranger");
   const { link } = await stage.ask("link", { email: "carol@lakeside.example" });

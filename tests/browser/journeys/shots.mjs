@@ -60,6 +60,7 @@ export default async function play(theStage) {
   for (const who of [GRACE, SAMUEL, MAXIMILIANE, TOMAS]) members[who.first] = await stage.register(who);
   await correspond();
   await inside(admin);
+  await contacts(admin);
   await writing(admin);
   await outside(admin, members);
 }
@@ -180,6 +181,63 @@ async function inside(admin) {
     await ann.go(path);
     await shot(ann, name);
   }
+}
+
+async function contacts(admin) {
+  const ann = await stage.member(admin);
+  const { page } = ann;
+  ann.expects(422);
+  await ann.go("/contacts");
+  await shot(ann, "contacts, by themselves");
+  await ann.go("/contacts/import");
+  await shot(ann, "contacts, choosing a file");
+  const names = ["Amara Okonkwo,Lakeside Orthodontics", "Noah Feldmann-Castellanos,Praxis für Kieferorthopädie und Oralchirurgie am Schlosspark", "Priya Natarajan,", "Émile Duvivier,Cabinet Duvivier", "Siobhán O'Rourke,Northside Endodontics"];
+  const lines = names.map((name) => `${name},${name.normalize("NFD").toLowerCase().replace(/,.*|[^a-z ,-]/g, "").replace(/[ -]/g, ".")}@practices.example,+1 555 0142`);
+  const file = ["Name,Company,Email,Phone", ...lines, "Nobody,,,", "Bad,,not an address,", `Again,,${lines[2].split(",")[2]},`, `Samuel Adeyemi,Northside Endodontics,${SAMUEL.email},+1 555 0177`].join("\n");
+  await page.getByLabel("File").setInputFiles({ name: "contacts.csv", mimeType: "text/csv", buffer: Buffer.from(file) });
+  await page.getByRole("button", { name: "Look at the file" }).click();
+  await page.getByRole("button", { name: "Import these" }).waitFor();
+  await shot(ann, "contacts, what a file brings");
+  await page.getByRole("button", { name: "Import these" }).click();
+  await page.waitForURL("**/contacts");
+  await ann.go("/contacts/new");
+  await page.getByLabel("First name").fill("Frontier");
+  await page.getByLabel("Last name").fill("Dental Laboratory");
+  await page.getByLabel("Email").fill("orders@frontier-lab.example, urgent@frontier-lab.example");
+  await page.getByLabel("Office phone").fill("+1 555 0199");
+  await page.getByLabel("Notes").fill("Cases that arrive before 10 are picked up the same day.");
+  await page.getByLabel("Share with the practice").check();
+  await shot(ann, "contact, new");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.waitForURL("**/contacts");
+  await shot(ann, "contacts");
+  await page.locator("summary", { hasText: "Export" }).click();
+  await shot(ann, "contacts, exporting");
+  await ann.go("/contacts?q=nobody");
+  await shot(ann, "contacts, nobody found");
+  await ann.go("/contacts");
+  await page.getByRole("link", { name: "Priya Natarajan", exact: true }).click();
+  await shot(ann, "contact");
+  await page.getByLabel("Email").fill("priya at practices");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator("#faults").waitFor();
+  await shot(ann, "contact with a fault");
+  await ann.go("/contacts/groups");
+  await shot(ann, "groups, none");
+  await ann.go("/contacts/groups/new");
+  await page.getByLabel("Name").fill("Referring orthodontists");
+  await page.getByLabel("Members").fill(lines.slice(0, 4).map((line) => line.split(",")[2]).join(", "));
+  await page.getByLabel("Members").pressSequentially(", sam");
+  await page.getByRole("option").first().waitFor();
+  await shot(ann, "group, new");
+  await page.getByRole("option").first().click();
+  await page.getByRole("button", { name: "Save" }).click();
+  await shot(ann, "groups");
+  await ann.go("/compose");
+  await page.getByLabel("To", { exact: true }).pressSequentially("o");
+  await page.getByRole("option").first().waitFor();
+  await page.keyboard.press("ArrowDown");
+  await shot(ann, "compose, suggestions");
 }
 
 async function writing(admin) {
