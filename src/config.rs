@@ -6,6 +6,7 @@
 //!
 //! What belongs to a practice (its name, expiry, idle time) is not here but in the database, on the settings pages.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ const PASSWORD_PASSES_MAX: u32 = 64;
 /// Seconds that uploads in flight are given at shutdown, by default and at most.
 const SHUTDOWN_SECONDS: u64 = 30;
 const SHUTDOWN_SECONDS_MAX: u64 = 600;
+/// The same for a demonstration, whose uploads nobody will miss.
+const DEMO_SHUTDOWN_SECONDS: u64 = 2;
 /// Connections open at once, by default and at most.
 const CONNECTIONS: usize = 1024;
 const CONNECTIONS_MAX: usize = 65_536;
@@ -64,6 +67,8 @@ pub struct Config {
     pub shutdown: Duration,
     /// Connections open at once; one too many is told to come back later.
     pub max_connections: usize,
+    /// Whether this is a demonstration, which every page says.
+    pub demo: bool,
 }
 
 /// Where the host key comes from.
@@ -291,10 +296,7 @@ struct RawSmtp {
 impl Config {
     /// Reads every source and checks the whole.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
-        let env: Vec<(String, String)> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with("SEALPOST_") || name == "CREDENTIALS_DIRECTORY")
-            .collect();
+        let env = environment(|name| name.starts_with("SEALPOST_") || name == "CREDENTIALS_DIRECTORY");
         let file = match &flags.config {
             Some(path) => Some(path.clone()),
             None => Some(PathBuf::from(FILE_DEFAULT)).filter(|path| path.exists()),
@@ -320,6 +322,25 @@ impl Config {
         Raw { listen: Some(listen), data: Some(data.into()), ..Raw::default() }.check(None)
     }
 
+    /// A demonstration on loopback, everything else by default. Nothing is read from outside but how to log.
+    pub fn demo(listen: SocketAddr, data: &Path) -> Result<Self, ConfigError> {
+        if !listen.ip().is_loopback() {
+            return refuse(format!(
+                "A demonstration is for whoever sits at this machine, and others could reach {listen}. Listen on \
+                 127.0.0.1 or on [::1]."
+            ));
+        }
+        let mut raw = Raw {
+            listen: Some(listen),
+            data: Some(data.into()),
+            log_filter: Some("warn".to_owned()),
+            shutdown_seconds: Some(DEMO_SHUTDOWN_SECONDS),
+            ..Raw::default()
+        };
+        raw.take_env(&environment(|name| name.starts_with("SEALPOST_LOG_")))?;
+        Ok(Self { demo: true, ..raw.check(None)? })
+    }
+
     /// What `check` and the start say to be careful about; empty when there is nothing.
     pub fn warnings(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -331,6 +352,12 @@ impl Config {
         }
         found
     }
+}
+
+/// The variables of the environment whose names are asked for.
+fn environment(is_ours: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    let readable = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(readable).filter(|(name, _)| is_ours(name)).collect()
 }
 
 impl Raw {
@@ -452,6 +479,7 @@ impl Raw {
                 self.max_connections.unwrap_or(CONNECTIONS),
                 1..=CONNECTIONS_MAX,
             )?,
+            demo: false,
         })
     }
 }

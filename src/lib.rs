@@ -14,6 +14,7 @@
 //! | [`domain`] | the rules: accounts, sessions, invitations, messages, expiry, audit |
 //! | [`web`] | every page and route, who asks, and how it is answered |
 //! | [`serve`] | the listener, the loops, shutdown |
+//! | [`demo`] | a throw-away installation with a believable practice in it |
 //!
 //! Invariants, each held by a test:
 //! - One domain operation is one write transaction: the change, its audit entry, its outbox rows and its expiry key
@@ -29,6 +30,7 @@
 
 pub mod config;
 pub mod crypto;
+pub mod demo;
 pub mod domain;
 pub mod gateway;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! The command line: `sealpost` serves, `sealpost check` looks before.
+//! The command line: `sealpost` serves, `sealpost check` looks before, `sealpost demo` shows what it is.
 
 use std::io::{BufWriter, IsTerminal, Write, stderr, stdin, stdout};
 use std::net::SocketAddr;
@@ -12,9 +12,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealpost::config::{Config, Flags, LogFormat};
 use sealpost::crypto::kit::Kit;
 use sealpost::crypto::media;
+use sealpost::demo::Demo;
 use sealpost::domain::{Error, Portal, SystemClock};
 use sealpost::serve;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Runtime;
 
 /// What failed, as a sentence for whoever typed the command.
 type Failure = Box<dyn std::error::Error>;
@@ -48,6 +50,16 @@ enum Command {
     Serve(Told),
     /// Say what is good and what is not about the configuration, without starting anything.
     Check(Told),
+    /// Look before you install: a throw-away practice on this machine, with people, letters and files in it.
+    ///
+    /// Prints who can sign in with what. Everything in it is invented. Its data lies in a temporary folder of its own,
+    /// which is removed when it ends: with Ctrl-C, or with the signal TERM. It reads no configuration file, and sends
+    /// nothing anywhere.
+    Demo {
+        /// Where to listen: on this machine's own address only.
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+    },
     /// Unlock an account, or check the audit log. The server must be stopped meanwhile.
     #[command(subcommand)]
     Admin(Admin),
@@ -93,6 +105,7 @@ fn main() -> ExitCode {
     let done = match cli.command.unwrap_or(Command::Serve(cli.told)) {
         Command::Serve(told) => serve(&told),
         Command::Check(told) => check(&told),
+        Command::Demo { listen } => demo(listen),
         Command::Admin(Admin::Unlock { email, told }) => unlock(&told, &email),
         Command::Admin(Admin::Audit { list, told }) => audit(&told, list),
         Command::Recovery { email, told } => recover(&told, &email),
@@ -108,22 +121,41 @@ fn main() -> ExitCode {
 
 fn serve(told: &Told) -> Result<ExitCode, Failure> {
     let config = told.load()?;
-    log(&config)?;
-    log_panics();
-    no_core_dumps()?;
-    all_open_files()?;
+    let threads = ready(&config)?;
     for warning in config.warnings() {
         tracing::info!("{warning}");
     }
-    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     threads.block_on(async {
         let running = serve::start(config, Arc::new(SystemClock)).await?;
         match &running.setup_link {
             Some(link) => writeln!(stdout(), "Set up your practice: {link}")?,
             None => writeln!(stdout(), "Sealpost is ready on {}.", running.addr)?,
         }
-        serve::asked_to_stop().await?;
+        serve::asked_to_stop()?.await;
         running.shutdown().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// What a serving process needs before it opens anything.
+fn ready(config: &Config) -> Result<Runtime, Failure> {
+    log(config)?;
+    log_panics();
+    no_core_dumps()?;
+    all_open_files()?;
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+fn demo(listen: SocketAddr) -> Result<ExitCode, Failure> {
+    let demo = Demo::new(listen)?;
+    let threads = ready(&demo.config)?;
+    threads.block_on(async {
+        // Heard from the beginning, so that nothing is left of a demonstration that is stopped before it is open.
+        let stop = serve::asked_to_stop()?;
+        let shown = demo.start().await?;
+        writeln!(stdout(), "{}", shown.welcome)?;
+        stop.await;
+        shown.end().await;
         Ok(ExitCode::SUCCESS)
     })
 }

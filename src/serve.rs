@@ -392,13 +392,15 @@ impl Bell {
     }
 }
 
-/// Until the machine asks us to stop: SIGTERM from the service manager, SIGINT from a keyboard.
-pub async fn asked_to_stop() -> std::io::Result<()> {
+/// Until the machine asks us to stop: SIGTERM from the service manager, SIGINT from a keyboard. From the call on neither
+/// ends the process any more, whether somebody waits already or not.
+pub fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

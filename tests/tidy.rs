@@ -26,7 +26,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("domain", 3),
     ("web", 4),
     ("serve", 5),
-    ("main", 6),
+    ("demo", 6),
+    ("main", 7),
 ];
 
 /// What only some rooms may name: a path, the rooms that may, why.

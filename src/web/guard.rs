@@ -194,7 +194,8 @@ impl Asker {
 
     /// The part of the context that every page has.
     fn base(&self) -> Value {
-        base(&self.language, &self.csrf, self.me.as_ref(), &self.practice, self.web.flashes.take(&self.csrf))
+        let flash = self.web.flashes.take(&self.csrf);
+        base(&self.web, &self.language, &self.csrf, self.me.as_ref(), &self.practice, flash)
     }
 
     /// The base of the error page. Whatever fails here is left out: there is an error to be told already.
@@ -205,15 +206,15 @@ impl Asker {
             Ok((session, practice)) => (session.map(|(_, me)| me), practice),
             Err(_) => (None, String::new()),
         };
-        base(&web.language(headers), &csrf, me.as_ref(), &practice, None)
+        base(web, &web.language(headers), &csrf, me.as_ref(), &practice, None)
     }
 }
 
-fn base(lang: &str, csrf: &str, me: Option<&Me>, practice: &str, flash: Option<Flash>) -> Value {
+fn base(web: &Web, lang: &str, csrf: &str, me: Option<&Me>, practice: &str, flash: Option<Flash>) -> Value {
     let nothing = Value::from_pairs(std::iter::empty::<(&str, &str)>());
     context! {
         lang, csrf, practice, me => value(me), flash => value(flash), page => "",
-        errors => nothing.clone(), form => nothing,
+        errors => nothing.clone(), form => nothing, demo => web.config.demo,
     }
 }
 

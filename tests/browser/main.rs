@@ -6,6 +6,8 @@
 
 #[path = "../portal/client.rs"]
 mod client;
+#[path = "../portal/shown.rs"]
+mod shown;
 mod stage;
 #[path = "../portal/world.rs"]
 mod world;
@@ -13,6 +15,8 @@ mod world;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
+use shown::Demo;
 use stage::Stage;
 
 /// A journey on both screens, as two tests.
@@ -59,6 +63,19 @@ journeys! {
     keyboard,
 }
 
+/// `sealpost demo` as somebody sees it who wants to look before they install.
+mod demo {
+    #[test]
+    fn at_a_desk() {
+        super::look_around("desk");
+    }
+
+    #[test]
+    fn on_a_phone() {
+        super::look_around("phone");
+    }
+}
+
 /// Pictures of every page, to be looked at: `cargo test --test browser shots -- --ignored`.
 mod shots {
     #[test]
@@ -74,21 +91,41 @@ mod shots {
     }
 }
 
-/// Runs one journey; what it has to say of a failure goes to the standard error.
+/// A journey through an installation of its own.
 fn play(journey: &str, screen: &str) {
     let mut stage = Stage::new();
+    let (origin, link) = (stage.origin(), stage.setup_link().to_owned());
+    run(journey, screen, &origin, &link, |asked| stage.answer(asked));
+}
+
+/// A journey through a demonstration, which is told what the console says.
+fn look_around(screen: &str) {
+    let temporary = tempfile::tempdir().unwrap();
+    let demo = Demo::start(&temporary);
+    let emails: Vec<&str> = demo.people.iter().map(|(email, _)| email.as_str()).collect();
+    run(
+        "demo",
+        screen,
+        &format!("http://{}", demo.address),
+        "",
+        |_| json!({ "emails": emails, "password": demo.password }),
+    );
+}
+
+/// Runs one journey; what it has to say of a failure goes to the standard error.
+fn run(journey: &str, screen: &str, origin: &str, link: &str, mut answer: impl FnMut(&Value) -> Value) {
     let mut script = Command::new("node")
         .args(["run.mjs", journey, screen])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser"))
-        .env("SEALPOST_ORIGIN", stage.origin())
-        .env("SEALPOST_SETUP_LINK", stage.setup_link())
+        .env("SEALPOST_ORIGIN", origin)
+        .env("SEALPOST_SETUP_LINK", link)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("node must be installed; tests/run says what else");
     let mut answers = script.stdin.take().unwrap();
     for line in BufReader::new(script.stdout.take().unwrap()).lines() {
-        let answer = stage.answer(&serde_json::from_str(&line.unwrap()).unwrap());
+        let answer = answer(&serde_json::from_str(&line.unwrap()).unwrap());
         writeln!(answers, "{answer}").unwrap();
     }
     let status = script.wait().unwrap();
