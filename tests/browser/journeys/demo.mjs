@@ -13,7 +13,7 @@ export default async function play(stage) {
     await says(person);
     await person.look(`the inbox of ${email}`);
     await person.page.locator(".row-link").first().click();
-    await person.page.locator(".message-body").first().waitFor();
+    await person.page.locator(".message-body:visible").first().waitFor();
     await says(person);
     await person.look(`a conversation of ${email}`);
   }

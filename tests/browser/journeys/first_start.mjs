@@ -57,7 +57,7 @@ export default async function play(stage) {
   await page.getByRole("button", { name: "Confirm" }).click();
   await page.locator("#faults").waitFor();
   await ann.look("wrong words");
-  for (const label of await page.locator("label").allTextContents()) {
+  for (const label of await page.locator("main label").allTextContents()) {
     await page.getByLabel(label, { exact: true }).fill(words[Number(/\d+/.exec(label)[0]) - 1]);
   }
   await page.getByRole("button", { name: "Confirm" }).click();
