@@ -65,6 +65,7 @@ export default async function play(stage) {
 
   await ann.go(thread);
   await page.locator(".message-body", { hasText: "So it does." }).waitFor();
+  await page.locator("details.fold > summary").click();
   await page.locator("details.act summary", { hasText: "Change expiry" }).first().click();
   await page.getByLabel("Expires").first().selectOption("3");
   await page.getByRole("button", { name: "Change expiry" }).click();

@@ -93,7 +93,7 @@ async function setUp() {
   await page.getByRole("button", { name: "Confirm" }).click();
   await page.locator("#faults").waitFor();
   await shot(ann, "three words with a fault");
-  for (const label of await page.locator("label").allTextContents()) {
+  for (const label of await page.locator("main label").allTextContents()) {
     await page.getByLabel(label, { exact: true }).fill(words[Number(/\d+/.exec(label)[0]) - 1]);
   }
   await page.getByRole("button", { name: "Confirm" }).click();
