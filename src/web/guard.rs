@@ -27,7 +27,7 @@ use crate::words::said::Said;
 /// Characters kept of what a browser calls itself.
 const AGENT_CHARS_MAX: usize = 200;
 /// Where an administrator may go who has not confirmed the recovery kit yet.
-const KIT_PATHS: [&str; 5] = ["/setup/kit", "/setup/kit/confirm", "/sign-out", "/still-here", "/terms"];
+const KIT_PATHS: [&str; 6] = ["/setup/kit", "/setup/kit/confirm", "/sign-out", "/still-here", "/events", "/terms"];
 /// Bytes of the first part of an upload, the CSRF token.
 const TOKEN_BYTES_MAX: usize = 128;
 

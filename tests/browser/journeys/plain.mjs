@@ -56,6 +56,7 @@ export default async function play(stage) {
   for (const path of paths.slice(0, 2)) {
     assert.equal((await download(bob.page, bob.page.getByRole("link", { name: path.split("/").pop() }))).sha256, await digest(path));
   }
+  await stage.ask("turn", { seconds: 60 });
   await bob.page.getByRole("link", { name: "Reply", exact: true }).click();
   await bob.page.getByLabel("Message", { exact: true }).fill("So it does.");
   await bob.page.locator("#files").setInputFiles(paths[0]);
