@@ -7,6 +7,7 @@ use std::sync::Arc;
 use minijinja::{Value, context};
 use sealpost::domain::filing::{Filter, Folder};
 use sealpost::domain::folders::{Row, RowTarget};
+use sealpost::domain::sessions::initials;
 use sealpost::domain::{Clock, SystemClock};
 use sealpost::web::page::value;
 use sealpost::web::when::Calendar;
@@ -40,8 +41,17 @@ pub fn measure(practice: &Practice, many: usize, rounds: usize, seconds: f64, ta
     let calendar = Calendar::new(&me.time_zone, SystemClock.now());
     let rows: Value = rows.iter().map(|row| line(row, &calendar)).collect();
     let nothing = Value::from_pairs(std::iter::empty::<(&str, &str)>());
+    let filters = [
+        ("", "All"),
+        ("unread", "Unread"),
+        ("starred", "Starred"),
+        ("files", "With files"),
+        ("soon", "Destroyed soon"),
+    ];
+    let filters =
+        filters.map(|(id, text)| context! { id, text, current => id.is_empty(), url => format!("/inbox?filter={id}") });
     let bare = bare_page(context! {
-        page => "inbox", folder => "inbox", title => "Inbox", rows, older => "/inbox?before=0123456789abcdef",
+        lang => "en", page => "inbox", folder => "inbox", title => "Inbox", filters, filter => "", here => "/inbox", rows, older => "/inbox?before=0123456789abcdef",
         csrf => "0".repeat(64), practice => "Riverside Dental", me => value(me), errors => nothing.clone(), form => nothing,
     });
 
@@ -64,7 +74,8 @@ pub fn measure(practice: &Practice, many: usize, rounds: usize, seconds: f64, ta
 fn line(row: &Row, calendar: &Calendar) -> Value {
     let RowTarget::Thread(thread) = row.to else { panic!("a draft in the inbox") };
     context! {
-        url => format!("/threads/{thread}"), people => row.people.join(", "), subject => row.subject.as_str(),
+        url => format!("/threads/{thread}"), thread => thread.to_string(), starred => row.starred, damaged => row.damaged,
+        initials => row.people.first().map(|name| initials(name)), people => row.people.join(", "), subject => row.subject.as_str(),
         snippet => row.snippet.as_str(), date => value(calendar.when(row.at)), files => row.files, unread => row.unread,
         expiry => value(row.expires.map(|at| calendar.expiry(at))), status => (), status_kind => (), destroyed => (),
     }
