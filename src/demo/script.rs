@@ -1,4 +1,4 @@
-//! The script of the demonstration: `demo/practice.toml` and the files beside it, in the program.
+//! The script of the demonstration: `src/demo/practice/practice.toml` and the files beside it, in the program.
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 use crate::domain::portal::MINUTE;
 
 #[derive(RustEmbed)]
-#[folder = "demo/"]
+#[folder = "src/demo/practice/"]
 struct Embedded;
 
 /// Who is there, and what they wrote.
