@@ -1,5 +1,7 @@
 //! A conversation as one of its holders sees it.
 
+use std::collections::BTreeSet;
+
 use super::accounts::{self, Corrected};
 use super::audit::{self, Event};
 use super::filing::{self, Folder};
@@ -149,6 +151,7 @@ impl Portal {
         }
         let (mailbox, account, thread, audit) = (member.mailbox(), member.account(), view.id, self.host.audit_key());
         self.store.write_urgently(move |tx| {
+            let mut senders = BTreeSet::new();
             for id in new {
                 let mut message = messages::message(tx, id)?;
                 let Some(holder) = message.holder_mut(mailbox).filter(|holder| holder.opened.is_none()) else {
@@ -157,9 +160,10 @@ impl Portal {
                 holder.opened = Some(now);
                 messages::put(tx, &message)?;
                 audit::note(tx, &audit, now, Some(account), Event::MessageOpened, id)?;
-                // Its sender's list of what is waited for.
-                filing::refile(tx, message.sender, thread)?;
+                senders.insert(message.sender);
             }
+            // Their lists of what is waited for.
+            senders.into_iter().try_for_each(|sender| filing::refile(tx, sender, thread))?;
             filing::refile_opened(tx, mailbox, thread)
         })
     }
