@@ -224,32 +224,12 @@ impl Portal {
         let host = self.store.read(|tx| practices::host_id(tx))?;
         let practice = inviter.practice.filter(|_| relationship.is_mine());
         let mut account = Account {
-            id: AccountId::generate(),
-            mailbox: MailboxId::generate(),
-            email,
-            first_name: String::new(),
-            last_name: String::new(),
-            office_phone: String::new(),
-            cell_phone: String::new(),
             relationship: Some(relationship),
             practice,
             plan: if practice.is_some() && practice == host { Plan::Full } else { Plan::Free },
-            manager: false,
-            admin: false,
-            status: Status::Invited,
             invited_by: Some(inviter.id),
-            created: now,
-            last_seen: None,
             time_zone: inviter.time_zone,
-            signature: String::new(),
-            expiry_days: None,
-            terms: None,
-            wrong_passwords: 0,
-            address_corrected: None,
-            phone_corrected: None,
-            known_phones: None,
-            credentials: None,
-            recovery_share: None,
+            ..Account::invited(email, now)
         };
         known.details().checked()?.put(&mut account);
         let (bundle, slot) = (Bundle::generate(), SlotKey::generate());

@@ -9,10 +9,10 @@ use data_encoding::BASE64URL_NOPAD;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::accounts::{self, Account, Details, NewKeys, Phones, Status};
+use super::accounts::{self, Account, Details, Email, NewKeys, Phones, Plan, Status};
 use super::audit::{self, Event};
 use super::correspondents;
-use super::ids::{AccountId, MessageId};
+use super::ids::{AccountId, MailboxId, MessageId};
 use super::links::{self, Link, token_hash};
 use super::messages;
 use super::portal::{Error, Loop, MINUTE, Portal};
@@ -135,6 +135,40 @@ fn follow(tx: &impl Tx, token: &str, now: Timestamp) -> Result<Result<(Link, Acc
         Status::Invited if link.expires <= now => Err(Gone::Expired),
         Status::Invited => Ok((link, account)),
     })
+}
+
+impl Account {
+    /// Somebody of whom nothing is known but the address.
+    pub(super) fn invited(email: Email, now: Timestamp) -> Self {
+        Self {
+            id: AccountId::generate(),
+            mailbox: MailboxId::generate(),
+            email,
+            first_name: String::new(),
+            last_name: String::new(),
+            office_phone: String::new(),
+            cell_phone: String::new(),
+            relationship: None,
+            practice: None,
+            plan: Plan::Free,
+            manager: false,
+            admin: false,
+            status: Status::Invited,
+            invited_by: None,
+            created: now,
+            last_seen: None,
+            time_zone: String::new(),
+            signature: String::new(),
+            expiry_days: None,
+            terms: None,
+            wrong_passwords: 0,
+            address_corrected: None,
+            phone_corrected: None,
+            known_phones: None,
+            credentials: None,
+            recovery_share: None,
+        }
+    }
 }
 
 impl Portal {

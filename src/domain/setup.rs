@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::accounts::{self, Account, Mailbox, NewKeys, Plan, Status};
 use super::audit::{self, Event};
 use super::fields::{self, NAME_CHARS_MAX};
-use super::ids::{AccountId, MailboxId, PracticeId};
+use super::ids::{AccountId, PracticeId};
 use super::portal::{Error, Portal};
 use super::practices::{self, Practice};
 use super::sessions::Admin;
@@ -139,31 +139,14 @@ impl Portal {
 fn administrator(form: &SetUp, name: &str, practice: PracticeId, now: Timestamp) -> Result<Account, Error> {
     let (first, last) = name.rsplit_once(' ').unwrap_or((name, ""));
     Ok(Account {
-        id: AccountId::generate(),
-        mailbox: MailboxId::generate(),
-        email: form.email.parse()?,
         first_name: first.to_owned(),
         last_name: last.to_owned(),
-        office_phone: String::new(),
-        cell_phone: String::new(),
-        relationship: None,
         practice: Some(practice),
         plan: Plan::Full,
         manager: true,
         admin: true,
         status: Status::Active,
-        invited_by: None,
-        created: now,
-        last_seen: None,
         time_zone: practices::time_zone_or_utc(&form.time_zone),
-        signature: String::new(),
-        expiry_days: None,
-        terms: None,
-        wrong_passwords: 0,
-        address_corrected: None,
-        phone_corrected: None,
-        known_phones: None,
-        credentials: None,
-        recovery_share: None,
+        ..Account::invited(form.email.parse()?, now)
     })
 }
